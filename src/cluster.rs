@@ -1,0 +1,1 @@
+//! A private throw-away PostgreSQL from the local binaries.

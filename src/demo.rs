@@ -1,0 +1,1 @@
+//! `flipgate demo`.

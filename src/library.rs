@@ -1,0 +1,1 @@
+//! A generated video library in the dashboard's SQLite schema.

@@ -1,0 +1,1 @@
+//! The one integration-test binary, so that one PostgreSQL cluster serves all tests.
