@@ -1,7 +1,7 @@
 //! The real binary, started as a user starts it, and the PostgreSQL that tests share.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,9 +35,10 @@ pub(crate) struct Setup {
     environment: Vec<(String, String)>,
 }
 
-/// A running `flipgate serve`; killed when dropped.
+/// A running `flipgate serve`; killed when dropped, which fails the test if it had ended or panicked before.
 #[derive(Debug)]
 pub(crate) struct Flipgate {
+    /// `None` once its end is expected.
     setup: Option<Setup>,
     child: Child,
     pub(crate) proxy: SocketAddr,
@@ -287,6 +288,7 @@ impl Flipgate {
 
     /// The status with which it ends, within patience.
     pub(crate) async fn ended(mut self) -> Option<i32> {
+        self.setup = None;
         let waited =
             tokio::task::spawn_blocking(move || wait(&mut self.child).and_then(|status| status.code()));
         waited.await.unwrap()
@@ -295,14 +297,20 @@ impl Flipgate {
 
 impl Drop for Flipgate {
     fn drop(&mut self) {
+        let ended = self.child.try_wait();
         // Both fail only where it has ended already.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
-        if !std::thread::panicking() {
-            for listener in [self.proxy, self.admin] {
-                assert!(TcpStream::connect(listener).is_err(), "{listener} outlived flipgate");
-            }
+        if std::thread::panicking() {
+            return;
         }
+        let expected = self.setup.is_none();
+        assert!(
+            expected || matches!(ended, Ok(None)),
+            "flipgate ended by itself: {ended:?}; {}",
+            self.said()
+        );
+        assert!(!self.said().contains("panicked at"), "flipgate panicked; {}", self.said());
     }
 }
 

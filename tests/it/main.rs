@@ -16,6 +16,7 @@ mod harness;
 mod metrics;
 mod outcomes;
 mod proxy;
+mod rig;
 mod serial;
 mod serve;
 mod stores;

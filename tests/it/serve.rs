@@ -55,7 +55,8 @@ async fn a_store_that_cannot_be_reached_is_named_without_its_password() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_no_library_is_refused() {
-    let setup = Setup::between("sqlite:notes.txt", TO);
+    let to = Upstream::always(Reply::json("{}")).await;
+    let setup = Setup::between("sqlite:notes.txt", &to.url());
     std::fs::write(setup.path("notes.txt"), "these are notes and not a database, ".repeat(100)).unwrap();
     assert_refused(&setup.refuse().await, 2, &["notes.txt"]);
 }

@@ -16,7 +16,7 @@ use crate::wire::{Framing, Headers, Wire};
 /// A server on a loopback port; it ends when dropped, and its connections with it.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
 }
