@@ -1,1 +1,25 @@
 //! The one integration-test binary, so that one PostgreSQL cluster serves all tests.
+//!
+//! Black box: the real binary, real sockets, real stores. Nothing is waited for by time, only by condition.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, also in its helpers"
+)]
+
+mod client;
+mod dashboard;
+mod flip;
+mod harness;
+mod metrics;
+mod outcomes;
+mod proxy;
+mod rig;
+mod serial;
+mod serve;
+mod stores;
+mod streaming;
+mod upstream;
+mod wire;
