@@ -19,6 +19,7 @@ mod text;
 
 use http::HeaderMap;
 
+pub use decode::decoded;
 pub use difference::{Class, Comparison, Difference, Kind, Limit, Severity, UnknownName};
 pub use patch::patch;
 pub use path::PathError;

@@ -44,7 +44,13 @@ fn element(from: &Element, to: &Element, place: &Place, collector: &mut Collecto
 
 fn attributes(from: &Element, to: &Element, place: &Place, collector: &mut Collector<'_>) {
     let mut report = |name: &str, kind, class, sides| {
-        collector.push(format!("{}/@{name}", place.path), format!("{}/@{name}", place.at), kind, class, sides);
+        collector.push(
+            format!("{}/@{name}", place.path),
+            format!("{}/@{name}", place.at),
+            kind,
+            class,
+            sides,
+        );
     };
     for (name, value) in &from.attributes {
         match to.attribute(name) {
@@ -75,7 +81,13 @@ fn script(from: &Script, to: &Script, place: &Place, collector: &mut Collector<'
     if !comparable || from.code != to.code {
         let sides = Sides::both(&from.text, &to.text);
         let class = class::texts(&from.text, &to.text);
-        collector.push(format!("{}/text()", place.path), format!("{}/text()", place.at), Kind::Changed, class, sides);
+        collector.push(
+            format!("{}/text()", place.path),
+            format!("{}/text()", place.at),
+            Kind::Changed,
+            class,
+            sides,
+        );
     }
     if comparable {
         for ((name, left), (_, right)) in from.data.iter().zip(&to.data) {
@@ -103,7 +115,13 @@ fn children(from: &Element, to: &Element, place: &Place, collector: &mut Collect
             (Child::Element(left), Child::Element(right)) => element(left, right, &below, collector),
             (Child::Text(left), Child::Text(right)) if left.text != right.text => {
                 let class = class::texts(&left.text, &right.text);
-                collector.push(below.path, below.at, Kind::Changed, class, Sides::both(&left.text, &right.text));
+                collector.push(
+                    below.path,
+                    below.at,
+                    Kind::Changed,
+                    class,
+                    Sides::both(&left.text, &right.text),
+                );
             }
             (Child::Element(_) | Child::Text(_), _) => {}
         }
@@ -114,7 +132,11 @@ fn children(from: &Element, to: &Element, place: &Place, collector: &mut Collect
         for position in positions {
             let Some(child) = side.get(*position) else { continue };
             let below = siblings.place(place, side, *position);
-            let sides = if kind == Kind::Removed { Sides::from_only(child.render()) } else { Sides::to_only(child.render()) };
+            let sides = if kind == Kind::Removed {
+                Sides::from_only(child.render())
+            } else {
+                Sides::to_only(child.render())
+            };
             collector.push(below.path, below.at, kind, Class::Value, sides);
         }
     }
@@ -123,7 +145,8 @@ fn children(from: &Element, to: &Element, place: &Place, collector: &mut Collect
 /// Children with the same id belong together wherever they are; the others by content and likeness.
 fn align(from: &[Child], to: &[Child]) -> Alignment {
     let ids = |side: &[Child]| -> Vec<(usize, String)> {
-        let id = |child: &Child| child.element().and_then(|element| element.attribute("id")).map(str::to_owned);
+        let id =
+            |child: &Child| child.element().and_then(|element| element.attribute("id")).map(str::to_owned);
         side.iter().enumerate().filter_map(|(position, child)| Some((position, id(child)?))).collect()
     };
     let (left, right) = (ids(from), ids(to));
@@ -137,12 +160,11 @@ fn align(from: &[Child], to: &[Child]) -> Alignment {
         positions.iter().filter_map(|position| side.get(*position)).map(Child::hash).collect()
     };
     let at = |side: &[usize], position: usize| side.get(position).copied();
-    let by_content =
-        Alignment::by_content(&hashes(from, &rest.removed), &hashes(to, &rest.added), |i, j| {
-            let left = at(&rest.removed, i).and_then(|i| from.get(i));
-            let right = at(&rest.added, j).and_then(|j| to.get(j));
-            left.zip(right).map_or(0.0, |(left, right)| likeness(left, right))
-        });
+    let by_content = Alignment::by_content(&hashes(from, &rest.removed), &hashes(to, &rest.added), |i, j| {
+        let left = at(&rest.removed, i).and_then(|i| from.get(i));
+        let right = at(&rest.added, j).and_then(|j| to.get(j));
+        left.zip(right).map_or(0.0, |(left, right)| likeness(left, right))
+    });
     pairs.extend(
         by_content.pairs.iter().filter_map(|(i, j)| Some((at(&rest.removed, *i)?, at(&rest.added, *j)?))),
     );
@@ -159,7 +181,8 @@ fn likeness(from: &Child, to: &Child) -> f64 {
 }
 
 fn elements_alike(from: &Element, to: &Element) -> f64 {
-    let other_ids = matches!((from.attribute("id"), to.attribute("id")), (Some(id), Some(other)) if id != other);
+    let other_ids =
+        matches!((from.attribute("id"), to.attribute("id")), (Some(id), Some(other)) if id != other);
     if from.tag != to.tag || other_ids {
         return 0.0;
     }
