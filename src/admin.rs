@@ -161,8 +161,12 @@ async fn primary(State(shared): App, ConnectInfo(caller): Caller, body: Bytes) -
         Ok(_) => Ok(Json(document::status(&shared).await).into_response()),
         Err(Refused::NotReady(readiness)) => Ok((StatusCode::CONFLICT, Json(*readiness)).into_response()),
         Err(refused @ Refused::Expected(_)) => {
-            let mut document = serde_json::to_value(shared.cutover.readiness()).unwrap_or_default();
-            document["detail"] = refused.to_string().into();
+            let readiness = shared.cutover.readiness();
+            let document = serde_json::json!({
+                "detail": refused.to_string(),
+                "ready": readiness.ready,
+                "conditions": readiness.conditions,
+            });
             Ok((StatusCode::CONFLICT, Json(document)).into_response())
         }
         Err(Refused::State(error)) => Err(Problem::state(&error)),

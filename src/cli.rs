@@ -6,6 +6,8 @@
 mod migrate;
 mod serve;
 
+pub use self::serve::stop_signal;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

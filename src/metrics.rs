@@ -6,7 +6,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
@@ -280,6 +280,20 @@ impl Metrics {
         for (state, severity, count) in counts {
             self.findings.with_label_values(&[state, severity]).set(count);
         }
+    }
+
+    /// How many requests ended with `outcome`, over all routes and reasons.
+    pub fn outcomes(&self, outcome: Outcome) -> u64 {
+        let families = self.accounting.outcomes.collect();
+        let has_label =
+            |metric: &&Metric| metric.get_label().iter().any(|label| label.value() == outcome.label());
+        let metrics = families.iter().flat_map(MetricFamily::get_metric).filter(has_label);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "counts are whole and stay far below 2^53"
+        )]
+        metrics.map(|metric| metric.get_counter().get_value() as u64).sum()
     }
 
     /// Requests counted that have no outcome yet.

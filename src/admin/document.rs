@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::Shared;
 use crate::ledger::finding::Finding;
+use crate::ledger::sample::Sample;
 use crate::side::Side;
 use crate::state::rfc3339;
 
@@ -49,10 +50,12 @@ pub(super) async fn status(shared: &Shared) -> Value {
 
 /// `GET /api/findings/{id}`: the finding with its samples.
 pub(super) fn finding(shared: &Shared, finding: &Finding) -> Value {
-    let kept: Vec<_> = finding.samples.iter().filter_map(|id| shared.ledger.sample(*id)).collect();
+    let kept: Vec<Sample> = finding.samples.iter().filter_map(|id| shared.ledger.sample(*id)).collect();
     let mut document = serde_json::to_value(finding).unwrap_or_default();
-    document["samples"] = json!(kept.iter().map(|sample| sample.id).collect::<Vec<_>>());
-    document["kept"] = json!(kept);
+    if let Some(members) = document.as_object_mut() {
+        members.insert("samples".into(), json!(kept.iter().map(|sample| sample.id).collect::<Vec<_>>()));
+        members.insert("kept".into(), json!(kept));
+    }
     document
 }
 

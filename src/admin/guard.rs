@@ -58,10 +58,8 @@ impl Guard {
             ));
         }
         let is_read = matches!(*method, Method::GET | Method::HEAD);
-        if !is_read {
-            if let Some(problem) = refuse_foreign(headers, host) {
-                return Some(problem);
-            }
+        if !is_read && let Some(problem) = refuse_foreign(headers, host) {
+            return Some(problem);
         }
         let needed = match path {
             "/healthz" | "/readyz" => Reach::Nothing,

@@ -130,7 +130,7 @@ pub(super) fn check(arguments: CheckArguments) -> ExitCode {
 }
 
 /// Waits for Ctrl-C or SIGTERM.
-pub(crate) async fn stop_signal() {
+pub async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
