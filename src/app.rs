@@ -237,7 +237,7 @@ fn warn_if_overruled(config: &Config, cutover: &Cutover, names: &Pair<String>) {
     let primary = cutover.primary();
     if config.primary_was_set && primary != config.initial_primary {
         tracing::warn!(
-            "the configuration asks for primary `{}`, but the state in {} says `{}`: the state wins",
+            "--primary or READ_FROM_POSTGRES asks for `{}`, but the state in {} says `{}`: the state wins",
             names.get(config.initial_primary),
             config.state_dir.display(),
             names.get(primary)

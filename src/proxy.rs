@@ -10,6 +10,7 @@ mod upgrade;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request};
@@ -181,6 +182,7 @@ impl Proxy {
             rules: Arc::clone(&route.rules),
             primary: visit.primary,
             head: Arc::clone(head),
+            primary_is_whole: AtomicBool::new(false),
         };
         let backend = Arc::clone(self.backends.get(visit.primary.other()));
         tokio::spawn(Arc::clone(&self.shadow).run(ticket, plan, backend, slot, primary));

@@ -5,6 +5,7 @@
 pub mod comparator;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode, header};
@@ -59,6 +60,8 @@ pub struct Plan {
     pub primary: Side,
     /// What is asked.
     pub head: Arc<Head>,
+    /// Set once the primary's whole body lies within the cap: a shadow that is over it differs, however it ends.
+    pub primary_is_whole: AtomicBool,
 }
 
 /// A shadow request's place among those under way.
@@ -147,7 +150,10 @@ impl Shadow {
         let (primary, other) = tokio::select! {
             biased;
             leg = &mut primary => match leg {
-                Ok(leg) => (leg, asked.await),
+                Ok(leg) => {
+                    plan.primary_is_whole.store(matches!(leg.kept(), Kept::Whole(_)), Ordering::Relaxed);
+                    (leg, asked.await)
+                }
                 Err((outcome, reason)) => return ticket.end(outcome, reason),
             },
             other = &mut asked => match primary.await {
@@ -193,6 +199,9 @@ impl Shadow {
                 Ok(frame) => {
                     if let Some(chunk) = frame.data_ref() {
                         capture.push(chunk);
+                    }
+                    if capture.is_over() && plan.primary_is_whole.load(Ordering::Relaxed) {
+                        break;
                     }
                 }
                 Err(_) => return Err((Outcome::ShadowFailed, Reason::Cut)),

@@ -185,7 +185,7 @@ impl Capture {
         }
         if let Some(digest) = &mut self.digest {
             digest.update(chunk);
-        } else if self.length > self.cap as u64 {
+        } else if self.is_over() {
             self.measure_only(chunk);
         } else if self.held.take(chunk.len() + CHUNK_COST) {
             self.keep(chunk);
@@ -193,6 +193,12 @@ impl Capture {
             self.no_room = true;
             self.drop_copy();
         }
+    }
+
+    /// Whether the body is over the cap.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.length > self.cap as u64
     }
 
     /// Ends the capture.
