@@ -8,3 +8,4 @@ pub mod dashboard;
 pub mod demo;
 pub mod library;
 pub mod migrate;
+mod pg;
