@@ -3,7 +3,29 @@
 //! Pure: no I/O, no clock, no panics; work, depth and memory are bounded by [`Limits`]. Everything is oriented from
 //! *from* to *to*, whoever served. Not for: deciding what a difference means for a flip (that is the ledger's).
 
+mod align;
+mod body;
+mod class;
+mod decode;
+mod difference;
+mod head;
+mod html;
+mod json;
+mod number;
+mod patch;
+mod path;
+mod rules;
+mod text;
+
 use http::HeaderMap;
+
+pub use decode::decoded;
+pub use difference::{Class, Comparison, Difference, Kind, Limit, Severity, UnknownName};
+pub use patch::patch;
+pub use path::PathError;
+pub use rules::{Limits, Mode, Rules, RulesError, RulesSpec};
+
+use difference::Collector;
 
 /// One backend's complete answer, borrowed for the comparison.
 #[derive(Debug, Clone, Copy)]
@@ -33,4 +55,27 @@ pub enum Body<'a> {
         /// SHA-256 of the same bytes.
         digest: [u8; 32],
     },
+}
+
+/// Compares two legs of one request.
+///
+/// ```
+/// use flipgate::compare::{Body, Leg, Rules, compare};
+///
+/// let headers: http::HeaderMap = [(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"))]
+///     .into_iter()
+///     .collect();
+/// let leg = |bytes| Leg { status: 200, headers: &headers, body: Body::Whole { bytes, framed: true } };
+/// let comparison = compare(leg(br#"{"category": "History"}"#), leg(br#"{"categories": "History"}"#), &Rules::default());
+/// assert_eq!(comparison.differences[0].kind.as_str(), "renamed");
+/// ```
+#[must_use]
+pub fn compare(from: Leg<'_>, to: Leg<'_>, rules: &Rules) -> Comparison {
+    let mut collector = Collector::new(rules);
+    head::status(from.status, to.status, &mut collector);
+    if !collector.differs() {
+        head::headers(from.headers, to.headers, &mut collector);
+        body::compare(from, to, &mut collector);
+    }
+    collector.finish()
 }

@@ -46,3 +46,9 @@ impl Dashboard {
         todo!()
     }
 }
+
+/// Whether `path` is one the read API answers.
+#[must_use]
+pub fn is_read_path(_path: &str) -> bool {
+    todo!()
+}

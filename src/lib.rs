@@ -2,9 +2,23 @@
 //!
 //! The map of the modules and the way of one request through them are in `ARCHITECTURE.md`.
 
+pub mod admin;
+pub mod app;
+pub mod backend;
+pub mod cli;
 pub mod cluster;
 pub mod compare;
+pub mod config;
+pub mod cutover;
 pub mod dashboard;
 pub mod demo;
+pub mod ledger;
 pub mod library;
+pub mod metrics;
 pub mod migrate;
+pub mod proxy;
+pub mod route;
+pub mod shadow;
+pub mod side;
+pub mod state;
+pub mod telemetry;

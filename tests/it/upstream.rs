@@ -356,6 +356,10 @@ impl Step {
 }
 
 async fn send(wire: &mut Wire, bytes: &[u8], chunked: bool) -> io::Result<()> {
+    // An empty chunk would be the end of the body.
+    if bytes.is_empty() {
+        return Ok(());
+    }
     if !chunked {
         return wire.send(bytes).await;
     }

@@ -1,0 +1,230 @@
+//! The admin side, on a listener of its own.
+//!
+//! | method and path | does | token |
+//! |---|---|---|
+//! | `GET /` | a plain list of these | read |
+//! | `GET /healthz` | 200 while the process runs | none |
+//! | `GET /readyz` | 200 while the primary answers, else 503 | none |
+//! | `GET /metrics` | Prometheus text | read, or none by option |
+//! | `GET /api/status` | primary, leader, dial, since, backends, routes, counts | read |
+//! | `GET /api/readiness` | the gate, condition by condition | read |
+//! | `POST /api/primary` | flips | full |
+//! | `POST /api/rollback` | back to *from*, never gated | full |
+//! | `GET /api/findings`, `/api/findings/{id}` | what differs | read |
+//! | `GET /api/samples/{id}` | both legs of one request that differed | read |
+//! | `GET /api/audit` | every change of the primary | read |
+//!
+//! Errors are `application/problem+json`. Host is checked on every request, Origin on every one that changes state.
+
+mod document;
+mod guard;
+mod problem;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::{StatusCode, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use self::guard::Guard;
+use self::problem::Problem;
+use crate::app::Shared;
+use crate::config::AdminConfig;
+use crate::cutover::{Change, Refused};
+use crate::side::Side;
+
+/// Longest body of a request to the admin side.
+const BODY: usize = 64 * 1024;
+/// Longest reason an operator may give, in characters.
+const REASON: usize = 1000;
+
+type App = State<Arc<Shared>>;
+type Caller = ConnectInfo<SocketAddr>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PrimaryRequest {
+    primary: String,
+    expect: Option<String>,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    force: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollbackRequest {
+    #[serde(default)]
+    reason: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FindingsQuery {
+    route: Option<String>,
+    state: Option<String>,
+    severity: Option<String>,
+}
+
+/// The admin side's routes behind its guard.
+pub fn router(shared: Arc<Shared>, config: AdminConfig) -> Router {
+    let guard = Arc::new(Guard::new(config));
+    Router::new()
+        .route("/", get(index))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/api/status", get(status))
+        .route("/api/readiness", get(readiness))
+        .route("/api/primary", post(primary))
+        .route("/api/rollback", post(rollback))
+        .route("/api/findings", get(findings))
+        .route("/api/findings/{id}", get(finding))
+        .route("/api/samples/{id}", get(sample))
+        .route("/api/audit", get(audit))
+        .fallback(|| async { Problem::not_found("no such page on the admin side; `/` lists them") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method; `/` lists them")
+        })
+        .layer(axum::extract::DefaultBodyLimit::max(BODY))
+        .layer(middleware::from_fn_with_state(guard, guard::check))
+        .with_state(shared)
+}
+
+/// Serves until `stop` turns true; requests in flight are finished.
+pub async fn run(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
+        // A sender that is gone means the process ends as well.
+        let _ = stop.wait_for(|stop| *stop).await;
+    });
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the admin side ended");
+    }
+}
+
+async fn index() -> Response {
+    let text = "flipgate admin\n\nGET  /healthz /readyz /metrics\nGET  /api/status /api/readiness\n\
+                GET  /api/findings /api/findings/{id} /api/samples/{id} /api/audit\n\
+                POST /api/primary /api/rollback\n";
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
+
+async fn readyz(State(shared): App) -> Response {
+    let primary = shared.cutover.primary();
+    if shared.metrics.is_up(primary) {
+        (StatusCode::OK, "ready\n").into_response()
+    } else {
+        let text =
+            format!("the primary `{}` gave no answer to the last request\n", shared.names.get(primary));
+        (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+    }
+}
+
+async fn metrics(State(shared): App) -> Result<Response, Problem> {
+    document::refresh(&shared);
+    let text = shared.metrics.render().map_err(|e| Problem::internal(&e))?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+async fn status(State(shared): App) -> Json<serde_json::Value> {
+    Json(document::status(&shared).await)
+}
+
+async fn readiness(State(shared): App) -> Response {
+    Json(shared.cutover.readiness()).into_response()
+}
+
+async fn primary(State(shared): App, ConnectInfo(caller): Caller, body: Bytes) -> Result<Response, Problem> {
+    let request: PrimaryRequest = parsed(&body)?;
+    let change = Change {
+        to: side(&shared, "primary", &request.primary)?,
+        expect: request.expect.as_deref().map(|name| side(&shared, "expect", name)).transpose()?,
+        reason: reason(request.reason)?,
+        force: request.force,
+        dry_run: request.dry_run,
+        source: caller.to_string(),
+    };
+    match shared.cutover.flip(change).await {
+        Ok(_) => Ok(Json(document::status(&shared).await).into_response()),
+        Err(Refused::NotReady(readiness)) => Ok((StatusCode::CONFLICT, Json(*readiness)).into_response()),
+        Err(refused @ Refused::Expected(_)) => {
+            let readiness = shared.cutover.readiness();
+            let document = serde_json::json!({
+                "detail": refused.to_string(),
+                "ready": readiness.ready,
+                "conditions": readiness.conditions,
+            });
+            Ok((StatusCode::CONFLICT, Json(document)).into_response())
+        }
+        Err(Refused::State(error)) => Err(Problem::state(&error)),
+    }
+}
+
+async fn rollback(State(shared): App, ConnectInfo(caller): Caller, body: Bytes) -> Result<Response, Problem> {
+    let request: RollbackRequest = if body.is_empty() { RollbackRequest::default() } else { parsed(&body)? };
+    match shared.cutover.rollback(reason(request.reason)?, caller.to_string()).await {
+        Ok(_) => Ok(Json(document::status(&shared).await).into_response()),
+        Err(error) => Err(Problem::internal(&error)),
+    }
+}
+
+async fn findings(State(shared): App, Query(query): Query<FindingsQuery>) -> Json<serde_json::Value> {
+    let wanted =
+        |filter: &Option<String>, value: &str| filter.as_deref().is_none_or(|filter| filter == value);
+    let mut findings = shared.ledger.findings();
+    findings.retain(|finding| {
+        wanted(&query.route, &finding.route)
+            && wanted(&query.state, finding.state.as_str())
+            && wanted(&query.severity, finding.severity.as_str())
+    });
+    Json(serde_json::json!({ "findings": findings }))
+}
+
+async fn finding(State(shared): App, Path(id): Path<String>) -> Result<Response, Problem> {
+    let finding = shared.ledger.finding(&id).ok_or_else(|| Problem::not_found("no finding has this id"))?;
+    Ok(Json(document::finding(&shared, &finding)).into_response())
+}
+
+async fn sample(State(shared): App, Path(id): Path<String>) -> Result<Response, Problem> {
+    let sample = id.parse().ok().and_then(|id| shared.ledger.sample(id));
+    let sample = sample
+        .ok_or_else(|| Problem::not_found("no sample has this id, or it has made room for later ones"))?;
+    Ok(Json(sample).into_response())
+}
+
+async fn audit(State(shared): App) -> Result<Response, Problem> {
+    let entries = shared.cutover.audit().await.map_err(|e| Problem::state(&e))?;
+    Ok(Json(serde_json::json!({ "entries": entries })).into_response())
+}
+
+fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|e| Problem::bad_request(&format!("the body is not the JSON expected: {e}")))
+}
+
+fn side(shared: &Shared, member: &str, name: &str) -> Result<Side, Problem> {
+    Side::BOTH.into_iter().find(|side| shared.names.get(*side) == name).ok_or_else(|| {
+        let known = format!("`{}` or `{}`", shared.names.from, shared.names.to);
+        Problem::bad_request(&format!("`{member}` must be {known}"))
+    })
+}
+
+fn reason(reason: String) -> Result<String, Problem> {
+    if reason.chars().count() > REASON {
+        return Err(Problem::bad_request(&format!("`reason` has more than {REASON} characters")));
+    }
+    Ok(reason)
+}

@@ -1,0 +1,81 @@
+//! The command line: arguments as written become arguments as meant, and one call.
+//!
+//! Exit codes: 0 done and clean; 1 done, and differences or failed checks were found; 2 unusable arguments or
+//! configuration; 3 could not run.
+
+mod migrate;
+mod serve;
+
+pub use self::serve::stop_signal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Done and clean.
+pub const CLEAN: u8 = 0;
+/// Done; differences or failed checks were found.
+pub const FOUND: u8 = 1;
+/// Unusable arguments or configuration.
+pub const UNUSABLE: u8 = 2;
+/// Could not run.
+pub const COULD_NOT_RUN: u8 = 3;
+
+/// What the contract names and this version does not have yet.
+const NOT_BUILT: &str = "Not built yet: verify, diff, sweep, replay, snapshot, tombstones, status, flip, rollback, \
+                         dial, report. Flip by POST /api/primary on the admin side (see README).
+
+Exit codes: 0 done and clean; 1 done, and differences were found; 2 unusable arguments or configuration; 3 could not run.";
+
+/// Moves a web application from one store to another: answers reads from both, compares, flips on evidence.
+#[derive(Debug, Parser)]
+#[command(name = "flipgate", version, after_help = NOT_BUILT, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Arguments),
+    CheckConfig(serve::CheckArguments),
+    Migrate(migrate::Arguments),
+    Demo(crate::demo::Arguments),
+}
+
+/// Runs the command that the process was called with.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are not errors; a message that cannot be written has no other way out.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { UNUSABLE } else { CLEAN });
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(COULD_NOT_RUN, &format!("cannot start the async runtime: {error}")),
+    };
+    let code = runtime.block_on(async {
+        match arguments.command {
+            Command::Serve(arguments) => serve::run(arguments).await,
+            Command::CheckConfig(arguments) => serve::check(arguments),
+            Command::Migrate(arguments) => migrate::run(arguments).await,
+            Command::Demo(arguments) => crate::demo::run(arguments).await,
+        }
+    });
+    // A store that hangs must not keep the process from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    code
+}
+
+/// Says why on standard error, and gives the exit code.
+#[must_use]
+pub fn failed(code: u8, why: &str) -> ExitCode {
+    for line in why.lines() {
+        eprintln!("flipgate: {line}");
+    }
+    ExitCode::from(code)
+}

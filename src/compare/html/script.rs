@@ -1,0 +1,97 @@
+//! Scripts: the JSON in them, and the code around it.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+use crate::compare::json::{Node, parse, parse_prefix};
+
+/// Most assignments looked at in one script.
+const ASSIGNMENTS: usize = 64;
+
+/// A script's content.
+pub(super) struct Script {
+    /// As written.
+    pub(super) text: String,
+    /// The code, with white space folded and a mark in place of each piece of data.
+    pub(super) code: String,
+    /// The data by the name it is assigned to; without a name if it is all there is.
+    pub(super) data: Vec<(String, Node)>,
+}
+
+impl Script {
+    /// A script whose type says that it is JSON.
+    pub(super) fn json(text: &str, depth: usize) -> Self {
+        match parse(text, depth) {
+            Ok(node) => {
+                Self { text: text.to_owned(), code: String::new(), data: vec![(String::new(), node)] }
+            }
+            Err(_) => Self { text: text.to_owned(), code: folded(text), data: Vec::new() },
+        }
+    }
+
+    /// Code, in which `name = [...]` and `name = {...}` are data where they are JSON.
+    pub(super) fn code(text: &str, depth: usize) -> Self {
+        let mut code = String::new();
+        let mut data: Vec<(String, Node)> = Vec::new();
+        let mut rest = text;
+        let mut tried = 0;
+        while let Some((before, after)) = rest.split_once('=') {
+            code.push_str(before);
+            code.push('=');
+            rest = after;
+            let value = after.trim_start();
+            if tried == ASSIGNMENTS || !value.starts_with(['[', '{']) {
+                continue;
+            }
+            let Some(name) = assigned(before) else { continue };
+            tried += 1;
+            if let Ok((node, end)) = parse_prefix(value, depth) {
+                code.push_str("\u{fffc}");
+                data.push((name.to_owned(), node));
+                rest = value.get(end..).unwrap_or_default();
+            }
+        }
+        code.push_str(rest);
+        Self { text: text.to_owned(), code: folded(&code), data }
+    }
+
+    pub(super) fn hash(&self) -> u64 {
+        let mut state = DefaultHasher::new();
+        self.code.hash(&mut state);
+        for (name, node) in &self.data {
+            (name, node.hash()).hash(&mut state);
+        }
+        state.finish()
+    }
+}
+
+/// The name at the end of what stands before `=`.
+fn assigned(before: &str) -> Option<&str> {
+    let trimmed = before.trim_end();
+    let start = trimmed.rfind(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').map_or(0, |at| {
+        at + trimmed.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
+    });
+    trimmed.get(start..).filter(|name| !name.is_empty())
+}
+
+fn folded(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assignments_of_json_are_data() {
+        let script = Script::code(
+            "const reports = [{\"a\": 1}];\n  let f = (x) => {x};\nwindow.y={\"b\":2}; z == [1]",
+            9,
+        );
+        let data: Vec<_> = script.data.iter().map(|(name, node)| (name.as_str(), node.render())).collect();
+        assert_eq!(data, [("reports", "[{\"a\":1}]".to_owned()), ("y", "{\"b\":2}".to_owned())]);
+        let again =
+            Script::code("const reports =[ {\"a\":1} ];let f = (x) => {x}; window.y= {\"b\":2}; z == [1]", 9);
+        assert_eq!(script.hash() == again.hash(), script.code == again.code);
+    }
+}

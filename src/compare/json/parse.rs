@@ -1,0 +1,288 @@
+//! A strict JSON parser (RFC 8259).
+//!
+//! Our own, because the comparison needs what a general parser hides: numbers as written, repeated members, depth as a
+//! configured limit, and where a value ends inside other text. (`serde_json`'s `arbitrary_precision` hands numbers over
+//! as a map that a document can imitate.)
+
+use super::node::{Node, Value};
+
+/// Why text is no JSON document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(in crate::compare) enum ParseError {
+    /// Not JSON.
+    #[error("{reason} at byte {at}")]
+    Syntax {
+        /// What is wrong.
+        reason: &'static str,
+        /// Offset in bytes.
+        at: usize,
+    },
+    /// JSON so far, but nested more deeply than allowed.
+    #[error("nested too deeply")]
+    Depth,
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+/// Parses a document and nothing after it.
+pub(in crate::compare) fn parse(text: &str, depth: usize) -> Result<Node, ParseError> {
+    let mut parser = Parser { text, at: 0, depth };
+    let node = parser.value()?;
+    parser.space();
+    match parser.peek() {
+        None => Ok(node),
+        Some(_) => Err(parser.error("text after the end of the document")),
+    }
+}
+
+/// Parses the value that the text begins with, and says where it ends.
+pub(in crate::compare) fn parse_prefix(text: &str, depth: usize) -> Result<(Node, usize), ParseError> {
+    let mut parser = Parser { text, at: 0, depth };
+    let node = parser.value()?;
+    Ok((node, parser.at))
+}
+
+impl<'a> Parser<'a> {
+    fn value(&mut self) -> Result<Node, ParseError> {
+        self.space();
+        let value = match self.peek() {
+            Some(b'{') => self.nested(Self::object)?,
+            Some(b'[') => self.nested(Self::array)?,
+            Some(b'"') => Value::String(self.string()?),
+            Some(b'-' | b'0'..=b'9') => Value::Number(self.number()?),
+            Some(b't') => self.word("true", Value::Bool(true))?,
+            Some(b'f') => self.word("false", Value::Bool(false))?,
+            Some(b'n') => self.word("null", Value::Null)?,
+            Some(_) => return Err(self.error("no JSON value")),
+            None => return Err(self.error("the document ends")),
+        };
+        Ok(Node::new(value))
+    }
+
+    fn nested(&mut self, parse: fn(&mut Self) -> Result<Value, ParseError>) -> Result<Value, ParseError> {
+        self.depth = self.depth.checked_sub(1).ok_or(ParseError::Depth)?;
+        self.at += 1;
+        let value = parse(self)?;
+        self.depth += 1;
+        Ok(value)
+    }
+
+    fn object(&mut self) -> Result<Value, ParseError> {
+        let mut members = Vec::new();
+        self.space();
+        if self.take(b'}') {
+            return Ok(Value::Object(members));
+        }
+        loop {
+            self.space();
+            if self.peek() != Some(b'"') {
+                return Err(self.error("no member name"));
+            }
+            let name = self.string()?;
+            self.space();
+            if !self.take(b':') {
+                return Err(self.error("no `:` after a member name"));
+            }
+            members.push((name, self.value()?));
+            self.space();
+            if self.take(b'}') {
+                return Ok(Value::Object(members));
+            }
+            if !self.take(b',') {
+                return Err(self.error("no `,` or `}` after a member"));
+            }
+        }
+    }
+
+    fn array(&mut self) -> Result<Value, ParseError> {
+        let mut items = Vec::new();
+        self.space();
+        if self.take(b']') {
+            return Ok(Value::Array(items));
+        }
+        loop {
+            items.push(self.value()?);
+            self.space();
+            if self.take(b']') {
+                return Ok(Value::Array(items));
+            }
+            if !self.take(b',') {
+                return Err(self.error("no `,` or `]` after an item"));
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Value) -> Result<Value, ParseError> {
+        if !self.rest().starts_with(word) {
+            return Err(self.error("no JSON value"));
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn number(&mut self) -> Result<Box<str>, ParseError> {
+        let rest = self.rest();
+        let end = rest
+            .bytes()
+            .position(|byte| !matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
+            .unwrap_or(rest.len());
+        let text = rest.get(..end).unwrap_or_default();
+        if !crate::compare::number::is_number(text) {
+            return Err(self.error("no JSON number"));
+        }
+        let text = text.into();
+        self.at += end;
+        Ok(text)
+    }
+
+    /// The string that begins here.
+    fn string(&mut self) -> Result<Box<str>, ParseError> {
+        self.at += 1;
+        let mut string = String::new();
+        loop {
+            let rest = self.rest();
+            let Some(end) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) else {
+                self.at = self.text.len();
+                return Err(self.error("the document ends in a string"));
+            };
+            let (plain, stop) = rest.split_at(end);
+            self.at += end + 1;
+            match stop.as_bytes().first() {
+                Some(b'"') if string.is_empty() => return Ok(plain.into()),
+                Some(b'"') => {
+                    string.push_str(plain);
+                    return Ok(string.into());
+                }
+                Some(b'\\') => {
+                    string.push_str(plain);
+                    string.push(self.escape()?);
+                }
+                _ => return Err(self.error("a control character in a string")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, ParseError> {
+        let escaped = self.peek();
+        self.at += 1;
+        Ok(match escaped {
+            Some(plain @ (b'"' | b'\\' | b'/')) => char::from(plain),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => return self.code_point(),
+            _ => return Err(self.error("an unknown escape in a string")),
+        })
+    }
+
+    fn code_point(&mut self) -> Result<char, ParseError> {
+        let first = self.code_unit()?;
+        if (0xD800..0xDC00).contains(&first) && self.rest().starts_with("\\u") {
+            let back = self.at;
+            self.at += 2;
+            let second = self.code_unit()?;
+            if (0xDC00..0xE000).contains(&second) {
+                let code = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+                return char::from_u32(code).ok_or_else(|| self.error("no Unicode character"));
+            }
+            self.at = back;
+        }
+        // Lone surrogates, which some writers emit, have no char: each gets one of the last private-use ones, so that
+        // they stay distinct.
+        char::from_u32(first)
+            .or_else(|| char::from_u32(0x0010_F000 + (first - 0xD800)))
+            .ok_or_else(|| self.error("no Unicode character"))
+    }
+
+    fn code_unit(&mut self) -> Result<u32, ParseError> {
+        let digits =
+            self.rest().get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let unit = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        self.at += 4;
+        unit.ok_or_else(|| self.error("no four hexadecimal digits after \\u"))
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let taken = self.peek() == Some(byte);
+        self.at += usize::from(taken);
+        taken
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn error(&self, reason: &'static str) -> ParseError {
+        ParseError::Syntax { reason, at: self.at.min(self.text.len()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DEPTH: usize = 128;
+
+    #[test]
+    fn spellings_of_one_document_are_the_same() {
+        for (from, to) in [
+            (r#"{"a":1,"b":[true,null]}"#, " { \"b\" : [ true , null ] ,\n\"a\":1 } "),
+            (r#""\u00e9\/\ud83d\ude00""#, r#""é/😀""#),
+            ("1.50", "1.5"),
+            (r#"{"a":1,"a":2}"#, r#"{"a":1, "a":2}"#),
+        ] {
+            assert!(parse(from, DEPTH).unwrap().same(&parse(to, DEPTH).unwrap()), "{from} {to}");
+        }
+        for (from, to) in [
+            (r#"{"a":1,"a":2}"#, r#"{"a":2,"a":1}"#),
+            (r#"{"a":1,"a":2}"#, r#"{"a":2}"#),
+            (r#"{"$serde_json::private::Number":"1"}"#, "1"),
+            (r#""\ud800""#, r#""\ud801""#),
+            ("10", "10.0"),
+        ] {
+            assert!(!parse(from, DEPTH).unwrap().same(&parse(to, DEPTH).unwrap()), "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn depth_is_a_limit_of_its_own() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(&nested(DEPTH), DEPTH).is_ok());
+        assert_eq!(parse(&nested(DEPTH + 1), DEPTH).unwrap_err(), ParseError::Depth);
+        assert_eq!(parse(&"[".repeat(1_000_000), DEPTH).unwrap_err(), ParseError::Depth);
+    }
+
+    #[test]
+    fn a_prefix_ends_where_its_value_ends() {
+        let (node, end) = parse_prefix("[1, 2]; const y = 3", DEPTH).unwrap();
+        assert_eq!((node.render().as_str(), end), ("[1,2]", 6));
+    }
+
+    proptest! {
+        #[test]
+        fn accepts_exactly_what_serde_json_accepts(text in r#"[\[\]{}:,"0-9eE+\-. \\truefalsn]{0,14}"#) {
+            let ours = parse(&text, DEPTH).is_ok();
+            let theirs = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+            // Lone surrogates and out-of-range exponents aside, which this alphabet cannot write.
+            prop_assert_eq!(ours, theirs, "{}", text);
+        }
+    }
+}

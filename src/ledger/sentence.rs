@@ -1,0 +1,75 @@
+//! What a finding means, in one plain sentence.
+
+use super::redact;
+use crate::compare::{Class, Difference, Kind};
+use crate::side::Pair;
+
+/// Longest value quoted in a sentence, in characters.
+const QUOTED: usize = 60;
+
+/// The sentence for the finding that `difference` opened.
+#[must_use]
+pub(super) fn sentence(route: &str, names: &Pair<String>, difference: &Difference) -> String {
+    let Pair { from, to } = names;
+    let place =
+        if difference.path.is_empty() { "the answer".to_owned() } else { format!("`{}`", difference.path) };
+    let old = quoted(difference, difference.from.as_deref());
+    let new = quoted(difference, difference.to.as_deref());
+    let what = match difference.kind {
+        Kind::Status => format!("{from} answers {old}, {to} answers {new}"),
+        Kind::Header => format!("header {place} is {old} in {from} and {new} in {to}"),
+        Kind::Added => format!("{place} is only in {to} ({new})"),
+        Kind::Removed => format!("{place} is missing in {to}; {from} has {old}"),
+        Kind::Changed => format!("{place} is {old} in {from} and {new} in {to}"),
+        Kind::TypeChanged => format!("{place} has another type: {old} in {from}, {new} in {to}"),
+        Kind::Renamed => format!("{old} is called {new} in {to}, under {place}"),
+        Kind::Moved => format!("the items of {place} come in another order in {to}"),
+        Kind::Body => format!("{place} cannot be compared structurally: {from} has {old}, {to} has {new}"),
+    };
+    match cause(difference.class) {
+        Some(cause) => format!("{what}, on {route}: {cause}."),
+        None => format!("{what}, on {route}."),
+    }
+}
+
+/// What a representation class says about the cause.
+fn cause(class: Class) -> Option<&'static str> {
+    match class {
+        Class::Value => None,
+        Class::TimestampFormat => Some("the same instant, spelled differently"),
+        Class::NumberFormat => Some("the same number, spelled differently"),
+        Class::NumberAsString => Some("a number on one side is a string on the other"),
+        Class::BooleanEncoding => Some("a boolean on one side is 0 or 1 on the other"),
+        Class::JsonInString => Some("JSON on one side is a string of JSON on the other"),
+        Class::NullVsAbsent => Some("null on one side is left out on the other"),
+        Class::EmptyVsNull => Some("empty on one side is null on the other"),
+        Class::UnicodeForm => Some("the same text in another Unicode normal form"),
+        Class::Whitespace => Some("only white space differs"),
+        Class::Case => Some("only upper and lower case differ"),
+        Class::HtmlEntity => Some("the same text with and without HTML entities"),
+        Class::TieOrder => Some("only rows with equal sort keys changed places"),
+        Class::NullOrder => Some("rows without a sort key come at the other end"),
+        Class::Collation => Some("text is sorted by other rules"),
+        Class::Order => Some("the order is another one"),
+    }
+}
+
+fn quoted(difference: &Difference, value: Option<&str>) -> String {
+    let Some(value) = value else { return "nothing".into() };
+    let value = shown(difference, value);
+    if value.chars().count() > QUOTED {
+        format!("{}…", value.chars().take(QUOTED).collect::<String>())
+    } else {
+        value
+    }
+}
+
+/// A difference's value as it may be shown: blank if its path names a secret.
+#[must_use]
+pub(super) fn shown(difference: &Difference, value: &str) -> String {
+    if difference.path.split(['/', '@', '!']).any(redact::is_secret) {
+        redact::BLANK.to_owned()
+    } else {
+        redact::members(value).into_owned()
+    }
+}

@@ -1,0 +1,418 @@
+//! Every series of the contract, declared once. The help texts here are what Prometheus shows.
+//!
+//! Labels are enums, backend names and the `match` strings of routes; nothing from a request becomes one.
+
+use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{Metric, MetricFamily};
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::backend::Role;
+use crate::ledger::outcome::{Outcome, Reason};
+use crate::side::{Pair, Side};
+
+/// 1 ms to 30 s: from an answer out of memory to the longest a client waits.
+const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Comparisons run from microseconds (equal bytes) to seconds (a full body at its limits).
+const COMPARE_SECONDS: &[f64] = &[0.00001, 0.0001, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
+/// Time of *to* over time of *from*; 1 is equal.
+const RATIO: &[f64] = &[0.1, 0.25, 0.5, 0.67, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0, 4.0, 10.0];
+
+/// The registry and every series in it.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    names: Pair<String>,
+    accounting: Accounting,
+    routes: Vec<RouteSeries>,
+    differences: IntCounterVec,
+    compare_seconds: Histogram,
+    compare_bytes: IntCounter,
+    /// Shadow requests under way.
+    pub shadow_inflight: IntGauge,
+    /// Comparisons waiting for a comparator.
+    pub compare_queue: IntGauge,
+    findings: IntGaugeVec,
+    primary: GaugeVec,
+    ready: IntGauge,
+    bound: GaugeVec,
+    flips: IntCounterVec,
+    backend_up: IntGaugeVec,
+    /// Bytes held for comparison over all requests.
+    pub capture_bytes: Gauge,
+    /// Client connections that are open.
+    pub connections: IntGauge,
+}
+
+/// Requests, outcomes, and the difference of the two, read together.
+#[derive(Debug, Clone)]
+struct Accounting {
+    requests: IntCounterVec,
+    outcomes: IntCounterVec,
+    pending: Opts,
+    descriptions: Vec<Desc>,
+}
+
+/// The series of one route, looked up once.
+#[derive(Debug)]
+struct RouteSeries {
+    label: String,
+    request_seconds: Histogram,
+    leg_seconds: Pair<[Histogram; 2]>,
+    latency_ratio: Histogram,
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// Declares every series. `routes` are the `match` strings, `other` last.
+    ///
+    /// # Errors
+    /// If two series clash, which only a change of this file can cause.
+    pub fn new(names: Pair<String>, routes: &[String]) -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let accounting = Accounting::new()?;
+        registry.register(Box::new(accounting.clone()))?;
+        let request_seconds = histograms(
+            &registry,
+            "flipgate_request_seconds",
+            "Time from a client's request to the last byte of its answer, in seconds.",
+            &["route"],
+            SECONDS,
+        )?;
+        let leg_seconds = histograms(
+            &registry,
+            "flipgate_leg_seconds",
+            "Time from sending a request to a backend to its last byte, less time blocked on the client, in seconds.",
+            &["route", "backend", "role"],
+            SECONDS,
+        )?;
+        let latency_ratio = histograms(
+            &registry,
+            "flipgate_latency_ratio",
+            "Time of the second backend over the time of the first for the same request.",
+            &["route"],
+            RATIO,
+        )?;
+        let routes = routes
+            .iter()
+            .map(|label| RouteSeries::new(label, &names, &request_seconds, &leg_seconds, &latency_ratio))
+            .collect();
+        let build_info = IntGaugeVec::new(
+            Opts::new("flipgate_build_info", "Always 1; the version is the label."),
+            &["version"],
+        )?;
+        registry.register(Box::new(build_info.clone()))?;
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let compare_opts =
+            HistogramOpts::new("flipgate_compare_seconds", "Time a comparison took, in seconds.")
+                .buckets(COMPARE_SECONDS.to_vec());
+        Ok(Metrics {
+            accounting,
+            routes,
+            differences: registered(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new("flipgate_differences_total", "Differences found, by route, kind and class."),
+                    &["route", "kind", "class"],
+                )?,
+            )?,
+            compare_seconds: registered(&registry, Histogram::with_opts(compare_opts)?)?,
+            compare_bytes: registered(
+                &registry,
+                IntCounter::new("flipgate_compare_bytes_total", "Bytes of bodies compared, both legs.")?,
+            )?,
+            shadow_inflight: gauge(&registry, "flipgate_shadow_inflight", "Shadow requests under way.")?,
+            compare_queue: gauge(
+                &registry,
+                "flipgate_compare_queue",
+                "Comparisons waiting for a comparator.",
+            )?,
+            findings: gauges(
+                &registry,
+                "flipgate_findings",
+                "Findings, by state and severity.",
+                &["state", "severity"],
+            )?,
+            primary: registered(
+                &registry,
+                GaugeVec::new(
+                    Opts::new("flipgate_primary", "Share of reads the backend serves, 0 to 1."),
+                    &["backend"],
+                )?,
+            )?,
+            ready: gauge(&registry, "flipgate_ready", "1 if every condition of the gate is met.")?,
+            bound: registered(
+                &registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "flipgate_mismatch_upper_bound",
+                        "One-sided 95 % Clopper-Pearson upper bound of the mismatch rate; 1 without evidence.",
+                    ),
+                    &["route"],
+                )?,
+            )?,
+            flips: registered(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "flipgate_flips_total",
+                        "Changes of the primary, by new primary and what asked for it.",
+                    ),
+                    &["to", "trigger"],
+                )?,
+            )?,
+            backend_up: gauges(
+                &registry,
+                "flipgate_backend_up",
+                "1 if the backend's last answer was complete, 0 if it gave none.",
+                &["backend"],
+            )?,
+            capture_bytes: registered(
+                &registry,
+                Gauge::new(
+                    "flipgate_capture_bytes",
+                    "Bytes of bodies held for comparison over all requests.",
+                )?,
+            )?,
+            connections: gauge(
+                &registry,
+                "flipgate_client_connections",
+                "Client connections that are open.",
+            )?,
+            names,
+            registry,
+        })
+    }
+
+    /// Counts one request; its outcome is counted afterwards.
+    pub fn request(&self, route: usize, method: &str, code: u16, primary: Option<Side>) {
+        let primary = primary.map_or("none", |side| self.names.get(side).as_str());
+        let code = code.to_string();
+        let label = self.label(route);
+        self.accounting.requests.with_label_values(&[label, method, &code, primary]).inc();
+    }
+
+    /// Counts one outcome.
+    pub fn outcome(&self, route: usize, outcome: Outcome, reason: Reason) {
+        let values = [self.label(route), outcome.label(), reason.label()];
+        self.accounting.outcomes.with_label_values(&values).inc();
+    }
+
+    /// Counts one difference.
+    pub fn difference(&self, route: usize, kind: &str, class: &str) {
+        self.differences.with_label_values(&[self.label(route), kind, class]).inc();
+    }
+
+    /// Observes the time a client waited for its whole answer.
+    pub fn request_time(&self, route: usize, time: Duration) {
+        if let Some(series) = self.routes.get(route) {
+            series.request_seconds.observe(time.as_secs_f64());
+        }
+    }
+
+    /// Observes one leg.
+    pub fn leg_time(&self, route: usize, side: Side, role: Role, time: Duration) {
+        if let Some(series) = self.routes.get(route) {
+            let [primary, shadow] = series.leg_seconds.get(side);
+            let histogram = match role {
+                Role::Primary => primary,
+                Role::Shadow => shadow,
+            };
+            histogram.observe(time.as_secs_f64());
+        }
+    }
+
+    /// Observes both legs' times of one request.
+    pub fn latency_ratio(&self, route: usize, times: &Pair<Duration>) {
+        if let Some(series) = self.routes.get(route)
+            && times.from > Duration::ZERO
+        {
+            series.latency_ratio.observe(times.to.as_secs_f64() / times.from.as_secs_f64());
+        }
+    }
+
+    /// Observes one comparison of `bytes` in both bodies together.
+    pub fn compared(&self, time: Duration, bytes: u64) {
+        self.compare_seconds.observe(time.as_secs_f64());
+        self.compare_bytes.inc_by(bytes);
+    }
+
+    /// Sets the share of reads each backend serves.
+    pub fn set_primary(&self, share: &Pair<f64>) {
+        for side in Side::BOTH {
+            self.primary.with_label_values(&[self.names.get(side).as_str()]).set(*share.get(side));
+        }
+    }
+
+    /// Says whether a backend answered.
+    pub fn set_up(&self, side: Side, up: bool) {
+        self.backend_up.with_label_values(&[self.names.get(side).as_str()]).set(i64::from(up));
+    }
+
+    /// Whether a backend's last answer was complete.
+    pub fn is_up(&self, side: Side) -> bool {
+        self.backend_up.with_label_values(&[self.names.get(side).as_str()]).get() == 1
+    }
+
+    /// Counts a change of the primary.
+    pub fn flipped(&self, to: Side, trigger: &str) {
+        self.flips.with_label_values(&[self.names.get(to).as_str(), trigger]).inc();
+    }
+
+    /// Sets the gate's verdict.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.set(i64::from(ready));
+    }
+
+    /// Sets a route's bound of the mismatch rate.
+    pub fn set_bound(&self, route: usize, bound: f64) {
+        self.bound.with_label_values(&[self.label(route)]).set(bound);
+    }
+
+    /// Sets how many findings there are of each state and severity.
+    pub fn set_findings<'a>(&self, counts: impl Iterator<Item = (&'a str, &'a str, i64)>) {
+        for (state, severity, count) in counts {
+            self.findings.with_label_values(&[state, severity]).set(count);
+        }
+    }
+
+    /// How many requests ended with `outcome`, over all routes and reasons.
+    pub fn outcomes(&self, outcome: Outcome) -> u64 {
+        let families = self.accounting.outcomes.collect();
+        let has_label =
+            |metric: &&Metric| metric.get_label().iter().any(|label| label.value() == outcome.label());
+        let metrics = families.iter().flat_map(MetricFamily::get_metric).filter(has_label);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "counts are whole and stay far below 2^53"
+        )]
+        metrics.map(|metric| metric.get_counter().get_value() as u64).sum()
+    }
+
+    /// Requests counted that have no outcome yet.
+    pub fn pending(&self) -> i64 {
+        self.accounting.read().1
+    }
+
+    /// The text Prometheus scrapes.
+    ///
+    /// # Errors
+    /// If a series cannot be written as text.
+    pub fn render(&self) -> prometheus::Result<Vec<u8>> {
+        let mut text = Vec::with_capacity(64 * 1024);
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    fn label(&self, route: usize) -> &str {
+        self.routes.get(route).map_or("other", |series| series.label.as_str())
+    }
+}
+
+// === impl Accounting ===
+
+impl Accounting {
+    fn new() -> prometheus::Result<Self> {
+        let requests = IntCounterVec::new(
+            Opts::new("flipgate_requests_total", "Requests from clients, by the status they were answered."),
+            &["route", "method", "code", "primary"],
+        )?;
+        let outcomes = IntCounterVec::new(
+            Opts::new("flipgate_outcomes_total", "How requests ended: each in exactly one outcome."),
+            &["route", "outcome", "reason"],
+        )?;
+        let pending = Opts::new("flipgate_outcomes_pending", "Requests counted that have no outcome yet.");
+        let mut descriptions: Vec<Desc> =
+            requests.desc().into_iter().chain(outcomes.desc()).cloned().collect();
+        descriptions.extend(IntGauge::with_opts(pending.clone())?.desc().into_iter().cloned());
+        Ok(Accounting { requests, outcomes, pending, descriptions })
+    }
+
+    /// Both counters and what they differ by. Outcomes are read first: each was counted after its request, so the
+    /// difference is never negative, and it is exact for just these readings.
+    fn read(&self) -> (Vec<MetricFamily>, i64) {
+        let outcomes = self.outcomes.collect();
+        fence(Ordering::SeqCst);
+        let requests = self.requests.collect();
+        let pending = total(&requests) - total(&outcomes);
+        (requests.into_iter().chain(outcomes).collect(), pending)
+    }
+}
+
+impl Collector for Accounting {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (mut families, pending) = self.read();
+        if let Ok(gauge) = IntGauge::with_opts(self.pending.clone()) {
+            gauge.set(pending);
+            families.extend(gauge.collect());
+        }
+        families
+    }
+}
+
+// === impl RouteSeries ===
+
+impl RouteSeries {
+    fn new(
+        label: &str,
+        names: &Pair<String>,
+        request_seconds: &HistogramVec,
+        leg_seconds: &HistogramVec,
+        latency_ratio: &HistogramVec,
+    ) -> Self {
+        let legs = |name: &str| {
+            [Role::Primary, Role::Shadow]
+                .map(|role| leg_seconds.with_label_values(&[label, name, role.label()]))
+        };
+        RouteSeries {
+            label: label.to_owned(),
+            request_seconds: request_seconds.with_label_values(&[label]),
+            leg_seconds: Pair { from: legs(&names.from), to: legs(&names.to) },
+            latency_ratio: latency_ratio.with_label_values(&[label]),
+        }
+    }
+}
+
+fn total(families: &[MetricFamily]) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "counts stay far below 2^53")]
+    families
+        .iter()
+        .flat_map(MetricFamily::get_metric)
+        .map(|metric| metric.get_counter().get_value() as i64)
+        .sum()
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, series: C) -> prometheus::Result<C> {
+    registry.register(Box::new(series.clone()))?;
+    Ok(series)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    registered(registry, IntGauge::new(name, help)?)
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+    registered(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
+}
+
+fn histograms(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+    buckets: &[f64],
+) -> prometheus::Result<HistogramVec> {
+    let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+    registered(registry, HistogramVec::new(opts, labels)?)
+}

@@ -1,0 +1,385 @@
+//! The client's path: each request goes to one backend, and the answer comes back as it arrives.
+//!
+//! Nothing here waits for the shadow. Not for: what becomes of the copy (`shadow`, `ledger`).
+
+pub mod headers;
+pub mod listener;
+mod respond;
+pub mod tee;
+mod upgrade;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request};
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use self::respond::Refusal;
+use self::tee::{Clock, Tee};
+use crate::backend::body::{AnswerBody, RequestBody};
+use crate::backend::{Answer, Ask, AskError, Backend, Head, LOOP_MARK, Role};
+use crate::compare::Rules;
+use crate::cutover::Cutover;
+use crate::ledger::outcome::{Outcome, Reason};
+use crate::ledger::{Ledger, Ticket};
+use crate::metrics::Metrics;
+use crate::route::{Route, Routes};
+use crate::shadow::{
+    Plan, PrimaryHead, Shadow, Slot, comparable, failure_reason, is_event_stream, is_framed,
+};
+use crate::side::{Pair, Side};
+
+/// The header that tells a client which backend answered.
+const PRIMARY_HEADER: &str = "x-flipgate-primary";
+
+/// Everything the client's path needs, built once.
+#[derive(Debug)]
+pub struct Proxy {
+    /// The two backends.
+    pub backends: Pair<Arc<dyn Backend>>,
+    /// Where requests go that neither backend answers.
+    pub dashboard: Option<Arc<dyn Backend>>,
+    /// What is compared.
+    pub routes: Arc<Routes>,
+    /// Who is primary.
+    pub cutover: Arc<Cutover>,
+    /// The other leg.
+    pub shadow: Arc<Shadow>,
+    /// Outcomes.
+    pub ledger: Arc<Ledger>,
+    /// Series.
+    pub metrics: Arc<Metrics>,
+    /// The backends' names as header values; `None` turns `x-flipgate-primary` off.
+    pub primary_header: Option<Pair<HeaderValue>>,
+    /// From asking the primary to the head of its answer.
+    pub head_timeout: Duration,
+}
+
+/// The client's end of a connection, and its place among those that are open.
+#[derive(Debug)]
+pub struct Client {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Held until the connection, or the tunnel it became, has ended.
+    pub permit: OwnedSemaphorePermit,
+}
+
+/// What is done with a request.
+enum Course<'r> {
+    /// Asked of both backends and compared.
+    Compare(&'r Route),
+    /// Sent to one backend.
+    Pass(Reason),
+    /// Answered here.
+    Refuse(Refusal, Reason),
+}
+
+/// One request that is under way. Dropped before it was answered, it counts as 499: the client left.
+struct Visit {
+    metrics: Arc<Metrics>,
+    route: usize,
+    method: &'static str,
+    primary: Side,
+    started: Instant,
+    answered: bool,
+    /// The request's outcome, unless the shadow has it.
+    ticket: Option<Ticket>,
+    /// Tells the shadow's task of the primary's answer. Here, and not beside, so that a visit that is dropped has
+    /// counted its request before the shadow's task learns of it and counts the outcome.
+    link: Option<oneshot::Sender<PrimaryHead>>,
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Answers one request. Never fails: what goes wrong becomes a response.
+    pub async fn serve(&self, client: &Arc<Client>, request: Request<Incoming>) -> Response<Tee> {
+        let primary = self.cutover.primary();
+        let (route, course) = self.course(&request);
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let visit = Visit {
+            metrics: Arc::clone(&self.metrics),
+            route,
+            method: method_label(request.method()),
+            primary,
+            started: Instant::now(),
+            answered: false,
+            ticket: Some(self.ledger.ticket(route, target)),
+            link: None,
+        };
+        match course {
+            Course::Refuse(refusal, reason) => visit.refuse(&refusal, Outcome::Skipped, reason),
+            Course::Compare(route) => self.compare(visit, client, route, request).await,
+            Course::Pass(reason) => self.pass(visit, client, reason, request).await,
+        }
+    }
+
+    /// Counts a request that hyper refused before it reached [`Proxy::serve`].
+    pub fn refused_unread(&self, code: StatusCode) {
+        let other = self.routes.other();
+        self.metrics.request(other, "other", code.as_u16(), Some(self.cutover.primary()));
+        self.ledger.ticket(other, "").end(Outcome::Skipped, Reason::Refused);
+    }
+
+    fn course(&self, request: &Request<Incoming>) -> (usize, Course<'_>) {
+        let other = self.routes.other();
+        if request.headers().contains_key(LOOP_MARK) {
+            return (other, Course::Refuse(Refusal::Loop, Reason::Loop));
+        }
+        if request.method() == Method::CONNECT {
+            return (other, Course::Refuse(Refusal::Connect, Reason::Refused));
+        }
+        let found = self.routes.find(request.uri().path());
+        let route = found.map_or(other, |(index, _)| index);
+        let course = match (found, headers::why_not_compared(request)) {
+            (_, Some(reason @ (Reason::Upgrade | Reason::Method))) => Course::Pass(reason),
+            (None, _) => Course::Pass(Reason::Route),
+            (Some(_), Some(reason)) => Course::Pass(reason),
+            (Some((_, route)), None) => Course::Compare(route),
+        };
+        (route, course)
+    }
+
+    async fn compare(
+        &self,
+        mut visit: Visit,
+        client: &Client,
+        route: &Route,
+        request: Request<Incoming>,
+    ) -> Response<Tee> {
+        let (parts, _no_body) = request.into_parts();
+        let head = Arc::new(outgoing(parts, client, true, false));
+        if let Some(slot) = self.shadow.slot() {
+            self.shadow_too(&mut visit, route, &head, slot);
+        }
+        let side = visit.primary;
+        let ask = Ask { head, role: Role::Primary, body: RequestBody::Empty };
+        let sent = Instant::now();
+        let answer = self.ask(&**self.backends.get(side), ask).await;
+        self.metrics.set_up(side, answer.is_ok());
+        match answer {
+            Ok(answer) => match visit.link.take() {
+                Some(link) => self.teed(visit, answer, link, &route.rules, sent),
+                None => visit.passed(self.primary_header.as_ref(), answer, Outcome::Shed, Reason::Inflight),
+            },
+            Err(error) => {
+                self.log_failure(side, &error);
+                visit.refuse(&Refusal::from(&error), Outcome::PrimaryFailed, failure_reason(&error))
+            }
+        }
+    }
+
+    /// Starts the shadow leg, which takes the ticket along.
+    fn shadow_too(&self, visit: &mut Visit, route: &Route, head: &Arc<Head>, slot: Slot) {
+        let Some(ticket) = visit.ticket.take() else { return };
+        let (link, primary) = oneshot::channel();
+        visit.link = Some(link);
+        let plan = Plan {
+            route: visit.route,
+            rules: Arc::clone(&route.rules),
+            primary: visit.primary,
+            head: Arc::clone(head),
+            primary_is_whole: AtomicBool::new(false),
+        };
+        let backend = Arc::clone(self.backends.get(visit.primary.other()));
+        tokio::spawn(Arc::clone(&self.shadow).run(ticket, plan, backend, slot, primary));
+    }
+
+    /// The answer goes to the client and, as it arrives, a copy of it to the shadow's task.
+    fn teed(
+        &self,
+        mut visit: Visit,
+        mut answer: Answer,
+        link: oneshot::Sender<PrimaryHead>,
+        rules: &Rules,
+        sent: Instant,
+    ) -> Response<Tee> {
+        visit.answered(answer.status());
+        if is_event_stream(&answer) {
+            answer.body_mut().release_place();
+            tell(link, PrimaryHead::Ends(Outcome::Skipped, Reason::Stream));
+            return visit.response(self.primary_header.as_ref(), answer);
+        }
+        let (done, body) = oneshot::channel();
+        let head = PrimaryHead::Answer {
+            status: answer.status(),
+            headers: comparable(answer.headers(), rules),
+            framed: is_framed(answer.headers(), answer.status(), answer.body()),
+            body,
+        };
+        tell(link, head);
+        let clock = visit.clock();
+        visit
+            .head(self.primary_header.as_ref(), answer)
+            .map(|body| Tee::kept(body, clock, self.shadow.capture(), sent, done))
+    }
+
+    async fn pass(
+        &self,
+        visit: Visit,
+        client: &Arc<Client>,
+        reason: Reason,
+        mut request: Request<Incoming>,
+    ) -> Response<Tee> {
+        let named = visit.route != self.routes.other();
+        let Some(backend) = self.taker(named, visit.primary, &request) else {
+            return visit.refuse(&Refusal::NoDashboard, Outcome::Skipped, Reason::NoDashboard);
+        };
+        let is_upgrade = reason == Reason::Upgrade;
+        let client_side = is_upgrade.then(|| hyper::upgrade::on(&mut request));
+        let (parts, body) = request.into_parts();
+        let head = Arc::new(outgoing(parts, client, false, is_upgrade));
+        let body = if http_body::Body::is_end_stream(&body) {
+            RequestBody::Empty
+        } else {
+            RequestBody::Streamed(body)
+        };
+        match self.ask(backend, Ask { head, role: Role::Primary, body }).await {
+            Ok(mut answer) => {
+                if is_event_stream(&answer) {
+                    answer.body_mut().release_place();
+                }
+                if let Some(client_side) = client_side {
+                    upgrade::tunnel(client_side, &mut answer, client);
+                }
+                visit.passed(self.primary_header.as_ref(), answer, Outcome::Skipped, reason)
+            }
+            Err(error) => {
+                self.log_failure(visit.primary, &error);
+                visit.refuse(&Refusal::from(&error), Outcome::Skipped, reason)
+            }
+        }
+    }
+
+    /// The one backend that takes a request which is not compared.
+    fn taker(&self, named: bool, primary: Side, request: &Request<Incoming>) -> Option<&dyn Backend> {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let primary = &**self.backends.get(primary);
+        let leader = &**self.backends.get(self.cutover.leader());
+        let dashboard = self.dashboard.as_deref();
+        if !is_read {
+            return if leader.takes_writes() { Some(leader) } else { dashboard.or(Some(leader)) };
+        }
+        let path = request.uri().path();
+        if named && primary.answers(path) {
+            return Some(primary);
+        }
+        dashboard.or(leader.answers(path).then_some(leader))
+    }
+
+    async fn ask(&self, backend: &dyn Backend, ask: Ask) -> Result<Answer, AskError> {
+        tokio::time::timeout(self.head_timeout, backend.ask(ask))
+            .await
+            .unwrap_or(Err(AskError::Timeout(self.head_timeout)))
+    }
+
+    fn log_failure(&self, side: Side, error: &AskError) {
+        tracing::warn!(?side, %error, "no answer for a client");
+    }
+}
+
+// === impl Visit ===
+
+impl Visit {
+    /// Counts the request; its outcome may follow.
+    fn answered(&mut self, status: StatusCode) {
+        if !self.answered {
+            self.answered = true;
+            self.metrics.request(self.route, self.method, status.as_u16(), Some(self.primary));
+        }
+    }
+
+    /// Ends the request here, or has the shadow's task end it.
+    fn end(&mut self, outcome: Outcome, reason: Reason) {
+        if let Some(ticket) = self.ticket.take() {
+            ticket.end(outcome, reason);
+        }
+        if let Some(link) = self.link.take() {
+            tell(link, PrimaryHead::Ends(outcome, reason));
+        }
+    }
+
+    fn passed(
+        mut self,
+        names: Option<&Pair<HeaderValue>>,
+        answer: Answer,
+        outcome: Outcome,
+        reason: Reason,
+    ) -> Response<Tee> {
+        self.answered(answer.status());
+        self.end(outcome, reason);
+        self.response(names, answer)
+    }
+
+    fn refuse(mut self, refusal: &Refusal, outcome: Outcome, reason: Reason) -> Response<Tee> {
+        self.answered(refusal.status());
+        self.end(outcome, reason);
+        let clock = self.clock();
+        refusal.response().map(|body| Tee::plain(body, clock))
+    }
+
+    fn response(&self, names: Option<&Pair<HeaderValue>>, answer: Answer) -> Response<Tee> {
+        let clock = self.clock();
+        self.head(names, answer).map(|body| Tee::plain(body, clock))
+    }
+
+    /// The answer's head as the client gets it.
+    fn head(&self, names: Option<&Pair<HeaderValue>>, mut answer: Answer) -> Response<AnswerBody> {
+        *answer.version_mut() = Version::HTTP_11;
+        let is_upgrade = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        headers::strip_hop_by_hop(answer.headers_mut(), is_upgrade);
+        if let Some(names) = names {
+            answer.headers_mut().insert(PRIMARY_HEADER, names.get(self.primary).clone());
+        }
+        answer
+    }
+
+    fn clock(&self) -> Clock {
+        Clock { metrics: Arc::clone(&self.metrics), route: self.route, started: self.started }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.metrics.request(self.route, self.method, 499, Some(self.primary));
+        }
+        self.end(Outcome::Incomplete, Reason::ClientGone);
+    }
+}
+
+/// Tells the shadow's task, which may have ended already.
+fn tell(link: oneshot::Sender<PrimaryHead>, head: PrimaryHead) {
+    let _ = link.send(head);
+}
+
+/// What a backend is sent for a client's request.
+fn outgoing(mut parts: request::Parts, client: &Client, repeatable: bool, is_upgrade: bool) -> Head {
+    headers::use_target_authority(&parts.uri, &mut parts.headers);
+    headers::strip_hop_by_hop(&mut parts.headers, is_upgrade);
+    headers::forwarded(&mut parts.headers, client.address.ip());
+    parts.headers.remove(header::EXPECT);
+    parts.headers.insert(LOOP_MARK, HeaderValue::from_static("1"));
+    let uri = match parts.uri.path_and_query() {
+        Some(target) => Uri::from(target.clone()),
+        None => Uri::from_static("/"),
+    };
+    Head { method: parts.method, uri, headers: parts.headers, repeatable }
+}
+
+/// The metric label of a method; one that is not standard is `other`.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}

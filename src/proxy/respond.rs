@@ -1,0 +1,86 @@
+//! The one place where flipgate itself answers a client: what went wrong becomes a response here.
+//!
+//! Texts say what the client may know; addresses and causes go to the log.
+
+use http::{HeaderValue, Response, StatusCode, header};
+
+use crate::backend::AskError;
+use crate::backend::body::AnswerBody;
+
+/// Why flipgate answers by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The request carries flipgate's own mark.
+    Loop,
+    /// CONNECT.
+    Connect,
+    /// Nothing takes this path.
+    NoDashboard,
+    /// The backend gave no answer.
+    Failed,
+    /// The backend gave none in time.
+    TimedOut,
+    /// The backend cannot be used now.
+    Unavailable,
+    /// A body without a length, too large to be collected.
+    TooLarge,
+    /// The client's body broke off.
+    BrokenBody,
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Refusal::Loop => StatusCode::LOOP_DETECTED,
+            Refusal::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::NoDashboard => StatusCode::NOT_FOUND,
+            Refusal::Failed => StatusCode::BAD_GATEWAY,
+            Refusal::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::BrokenBody => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn detail(self) -> &'static str {
+        match self {
+            Refusal::Loop => "The request came back to the proxy that sent it on; check the backends' URLs.",
+            Refusal::Connect => "CONNECT is not supported.",
+            Refusal::NoDashboard => "No backend answers this path and no dashboard is configured.",
+            Refusal::Failed => "The backend gave no complete answer.",
+            Refusal::TimedOut => "The backend did not answer in time.",
+            Refusal::Unavailable => "The store behind this path cannot be reached now.",
+            Refusal::TooLarge => "The body is too large to be sent without Content-Length.",
+            Refusal::BrokenBody => "The request's body broke off.",
+        }
+    }
+
+    pub(super) fn response(self) -> Response<AnswerBody> {
+        let status = self.status();
+        let problem = serde_json::json!({
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": self.detail(),
+        });
+        let mut response = Response::new(AnswerBody::Made(Some(problem.to_string().into())));
+        *response.status_mut() = status;
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}
+
+impl From<&AskError> for Refusal {
+    fn from(error: &AskError) -> Self {
+        match error {
+            AskError::Refused(_) | AskError::Reset(_) => Refusal::Failed,
+            AskError::Timeout(_) | AskError::Busy(_) => Refusal::TimedOut,
+            AskError::BodyTooLarge(_) => Refusal::TooLarge,
+            AskError::ClientBody => Refusal::BrokenBody,
+            AskError::Store(_) => Refusal::Unavailable,
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The other leg: asked beside the primary, with a slot and a deadline of its own, for comparison only.
+//!
+//! Nothing here is ever awaited by a client. A slow, dead, huge or endless shadow costs one bounded slot.
+
+pub mod comparator;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use self::comparator::{Comparators, Job, Leg};
+use crate::backend::{Answer, Ask, AskError, Backend, Head, Role, body::RequestBody};
+use crate::compare::Rules;
+use crate::ledger::Ticket;
+use crate::ledger::outcome::{Outcome, Reason};
+use crate::metrics::Metrics;
+use crate::proxy::tee::{Budget, Capture, Captured, End, Kept};
+use crate::side::{Pair, Side};
+
+/// Asks shadows, within limits.
+#[derive(Debug)]
+pub struct Shadow {
+    slots: Arc<Semaphore>,
+    deadline: Duration,
+    cap: usize,
+    budget: Arc<Budget>,
+    comparators: Comparators,
+    metrics: Arc<Metrics>,
+}
+
+/// The limits of shadowing.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Shadow requests under way at once.
+    pub inflight: usize,
+    /// From asking the shadow to its last byte.
+    pub deadline: Duration,
+    /// Bytes kept a leg.
+    pub body: usize,
+    /// Bytes kept over all requests.
+    pub memory: usize,
+    /// Comparisons waiting.
+    pub queue: usize,
+    /// Comparator threads.
+    pub comparators: usize,
+}
+
+/// What there is to shadow: one compared request.
+#[derive(Debug)]
+pub struct Plan {
+    /// Index of the route.
+    pub route: usize,
+    /// How its answers are compared.
+    pub rules: Arc<Rules>,
+    /// Who serves the client.
+    pub primary: Side,
+    /// What is asked.
+    pub head: Arc<Head>,
+    /// Set once the primary's whole body lies within the cap: a shadow that is over it differs, however it ends.
+    pub primary_is_whole: AtomicBool,
+}
+
+/// A shadow request's place among those under way.
+#[derive(Debug)]
+pub struct Slot {
+    _permit: OwnedSemaphorePermit,
+    metrics: Arc<Metrics>,
+}
+
+/// What the client's task tells of the primary's answer, once its head is there.
+#[derive(Debug)]
+pub enum PrimaryHead {
+    /// An answer to compare; the body follows.
+    Answer {
+        /// Its status.
+        status: StatusCode,
+        /// The headers that may be compared or explain the body.
+        headers: HeaderMap,
+        /// Whether the body's end shows.
+        framed: bool,
+        /// The body once it has ended.
+        body: oneshot::Receiver<Captured>,
+    },
+    /// Nothing to compare: the request ends so.
+    Ends(Outcome, Reason),
+}
+
+/// The other leg's end: an answer, or how the request ends without one.
+type Asked = Result<Leg, (Outcome, Reason)>;
+
+// === impl Shadow ===
+
+impl Shadow {
+    /// Starts the comparators.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn start(limits: Limits, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+        Ok(Shadow {
+            slots: Arc::new(Semaphore::new(limits.inflight)),
+            deadline: limits.deadline,
+            cap: limits.body,
+            budget: Budget::new(limits.memory),
+            comparators: Comparators::start(limits.comparators, limits.queue, &metrics)?,
+            metrics,
+        })
+    }
+
+    /// A place for one more shadow request, if there is one now.
+    #[must_use]
+    pub fn slot(&self) -> Option<Slot> {
+        let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        self.metrics.shadow_inflight.inc();
+        Some(Slot { _permit: permit, metrics: Arc::clone(&self.metrics) })
+    }
+
+    /// A capture for one leg's body.
+    #[must_use]
+    pub fn capture(&self) -> Capture {
+        Capture::new(self.cap, &self.budget)
+    }
+
+    /// Bytes held for comparison now.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.budget.used()
+    }
+
+    /// Asks the shadow, waits for the primary's leg and hands both to the comparators. Ends the ticket.
+    pub async fn run(
+        self: Arc<Self>,
+        ticket: Ticket,
+        plan: Plan,
+        backend: Arc<dyn Backend>,
+        slot: Slot,
+        primary: oneshot::Receiver<PrimaryHead>,
+    ) {
+        let asked = async {
+            let asked = self.ask(&*backend, &plan).await;
+            drop(slot);
+            asked
+        };
+        let primary = primary_leg(primary);
+        tokio::pin!(asked, primary);
+        // The primary's end decides first: without it there is nothing to compare, and the shadow is given up.
+        let (primary, other) = tokio::select! {
+            biased;
+            leg = &mut primary => match leg {
+                Ok(leg) => {
+                    plan.primary_is_whole.store(matches!(leg.kept(), Kept::Whole(_)), Ordering::Relaxed);
+                    (leg, asked.await)
+                }
+                Err((outcome, reason)) => return ticket.end(outcome, reason),
+            },
+            other = &mut asked => match primary.await {
+                Ok(leg) => (leg, other),
+                Err((outcome, reason)) => return ticket.end(outcome, reason),
+            },
+        };
+        self.metrics.leg_time(plan.route, plan.primary, Role::Primary, primary.time);
+        self.hand_over(ticket, &plan, primary, other);
+    }
+
+    async fn ask(&self, backend: &dyn Backend, plan: &Plan) -> Asked {
+        let side = plan.primary.other();
+        let asked = tokio::time::timeout(self.deadline, self.fetch(backend, plan)).await;
+        let (leg, up) = match asked {
+            Ok(Ok(leg)) => (Ok(leg), true),
+            Ok(Err(failure)) => {
+                let shed = failure.0 == Outcome::Shed;
+                (Err(failure), shed)
+            }
+            Err(_) => (Err((Outcome::ShadowFailed, Reason::Timeout)), false),
+        };
+        self.metrics.set_up(side, up);
+        match &leg {
+            Ok(leg) => self.metrics.leg_time(plan.route, side, Role::Shadow, leg.time),
+            Err((_, Reason::Timeout)) => {
+                self.metrics.leg_time(plan.route, side, Role::Shadow, self.deadline);
+            }
+            Err(_) => {}
+        }
+        leg
+    }
+
+    async fn fetch(&self, backend: &dyn Backend, plan: &Plan) -> Asked {
+        let sent = Instant::now();
+        let ask = Ask { head: Arc::clone(&plan.head), role: Role::Shadow, body: RequestBody::Empty };
+        let answer = backend.ask(ask).await.map_err(|e| failure(&e))?;
+        let (parts, mut body) = answer.into_parts();
+        let framed = is_framed(&parts.headers, parts.status, &body);
+        let mut capture = self.capture();
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => {
+                    if let Some(chunk) = frame.data_ref() {
+                        capture.push(chunk);
+                    }
+                    if capture.is_over() && plan.primary_is_whole.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+                Err(_) => return Err((Outcome::ShadowFailed, Reason::Cut)),
+            }
+        }
+        let captured = capture.finish(End::Complete, sent.elapsed());
+        Ok(Leg::new(parts.status, comparable(&parts.headers, &plan.rules), framed, captured))
+    }
+
+    fn hand_over(&self, ticket: Ticket, plan: &Plan, primary: Leg, shadow: Asked) {
+        let shadow = match shadow {
+            Ok(leg) => leg,
+            Err((outcome, reason)) => return ticket.end(outcome, reason),
+        };
+        if primary.status.is_server_error() && shadow.status.is_server_error() {
+            return ticket.end(Outcome::PrimaryFailed, Reason::Status);
+        }
+        if is_overload(shadow.status) && !is_overload(primary.status) {
+            return ticket.end(Outcome::ShadowFailed, Reason::Status);
+        }
+        if matches!(primary.kept(), Kept::NoRoom) || matches!(shadow.kept(), Kept::NoRoom) {
+            return ticket.end(Outcome::Shed, Reason::Memory);
+        }
+        let target = plan.head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let legs = Pair::by_role(plan.primary, primary, shadow);
+        let job = Job { ticket, rules: Arc::clone(&plan.rules), primary: plan.primary, target, legs };
+        self.comparators.submit(job);
+    }
+}
+
+// === impl Slot ===
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.metrics.shadow_inflight.dec();
+    }
+}
+
+/// The primary's leg once its body has ended.
+async fn primary_leg(head: oneshot::Receiver<PrimaryHead>) -> Asked {
+    let gone = (Outcome::Incomplete, Reason::ClientGone);
+    match head.await {
+        Err(_) => Err(gone),
+        Ok(PrimaryHead::Ends(outcome, reason)) => Err((outcome, reason)),
+        Ok(PrimaryHead::Answer { status, headers, framed, body }) => match body.await {
+            Err(_) => Err(gone),
+            Ok(captured) => match captured.end {
+                End::Complete => Ok(Leg::new(status, headers, framed, captured)),
+                End::Cut => Err((Outcome::PrimaryFailed, Reason::Cut)),
+                End::ClientGone => Err(gone),
+            },
+        },
+    }
+}
+
+/// How a request ends whose shadow could not be asked.
+fn failure(error: &AskError) -> (Outcome, Reason) {
+    let reason = failure_reason(error);
+    match error {
+        AskError::Busy(_) => (Outcome::Shed, Reason::Connections),
+        AskError::Refused(_)
+        | AskError::Reset(_)
+        | AskError::Timeout(_)
+        | AskError::BodyTooLarge(_)
+        | AskError::ClientBody
+        | AskError::Store(_) => (Outcome::ShadowFailed, reason),
+    }
+}
+
+/// The reason that goes with a failed leg.
+pub(crate) fn failure_reason(error: &AskError) -> Reason {
+    match error {
+        AskError::Refused(_) => Reason::Connect,
+        AskError::Reset(_) => Reason::Reset,
+        AskError::Busy(_) => Reason::Connections,
+        AskError::Timeout(_) => Reason::Timeout,
+        AskError::BodyTooLarge(_) | AskError::ClientBody => Reason::Refused,
+        AskError::Store(_) => Reason::Store,
+    }
+}
+
+/// 429 and 503 from the shadow alone tell of its load, not of its data.
+fn is_overload(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// Whether the end of the body shows: by length, by chunks, or because there is none.
+pub(crate) fn is_framed<B: http_body::Body>(headers: &HeaderMap, status: StatusCode, body: &B) -> bool {
+    body.size_hint().exact().is_some()
+        || headers.contains_key(header::TRANSFER_ENCODING)
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED
+}
+
+/// The headers that the comparison reads: the configured ones and those that say what the body is.
+pub(crate) fn comparable(headers: &HeaderMap, rules: &Rules) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    let described = [header::CONTENT_TYPE, header::CONTENT_ENCODING];
+    for name in described.iter().chain(rules.headers()) {
+        if !kept.contains_key(name) {
+            for value in headers.get_all(name) {
+                kept.append(name, value.clone());
+            }
+        }
+    }
+    kept
+}
+
+/// Whether an answer is a stream of events, which never ends by itself.
+pub(crate) fn is_event_stream(answer: &Answer) -> bool {
+    answer
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+}

@@ -1,0 +1,200 @@
+//! The comparators: threads of their own that compare finished legs, fed by a bounded queue.
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use sha2::{Digest, Sha256};
+
+use crate::compare::{self, Body, Rules};
+use crate::ledger::outcome::{Outcome, Reason};
+use crate::ledger::{Compared, LegRecord, Records, Ticket, redact};
+use crate::metrics::Metrics;
+use crate::proxy::tee::{Captured, Kept};
+use crate::side::{Pair, Side};
+
+/// Stack of a comparator: room for the deepest document its rules allow.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// Both legs of one request, to be compared.
+#[derive(Debug)]
+pub struct Job {
+    /// The request's outcome.
+    pub ticket: Ticket,
+    /// How to compare.
+    pub rules: Arc<Rules>,
+    /// Who served the client.
+    pub primary: Side,
+    /// Path and query.
+    pub target: String,
+    /// Both legs.
+    pub legs: Pair<Leg>,
+}
+
+/// One backend's complete answer.
+#[derive(Debug)]
+pub struct Leg {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Leg time.
+    pub time: Duration,
+    headers: HeaderMap,
+    framed: bool,
+    captured: Captured,
+}
+
+/// The queue and its threads. Dropping it ends the threads once the queue is empty.
+#[derive(Debug)]
+pub struct Comparators {
+    queue: SyncSender<Job>,
+    metrics: Arc<Metrics>,
+}
+
+/// A leg's body in one piece.
+enum Whole {
+    Bytes(Bytes),
+    Over { length: u64, digest: [u8; 32] },
+}
+
+// === impl Leg ===
+
+impl Leg {
+    /// A leg from its parts; `framed` says that the body's end shows.
+    #[must_use]
+    pub fn new(status: StatusCode, headers: HeaderMap, framed: bool, captured: Captured) -> Self {
+        Leg { status, time: captured.time, headers, framed, captured }
+    }
+
+    /// What was kept of the body.
+    #[must_use]
+    pub fn kept(&self) -> &Kept {
+        &self.captured.kept
+    }
+
+    fn whole(&self) -> Whole {
+        match &self.captured.kept {
+            Kept::Whole(chunks) => match chunks.as_slice() {
+                [one] => Whole::Bytes(one.clone()),
+                many => Whole::Bytes(many.concat().into()),
+            },
+            Kept::Over { length, digest } => Whole::Over { length: *length, digest: *digest },
+            Kept::NoRoom => Whole::Over { length: 0, digest: [0; 32] },
+        }
+    }
+
+    fn borrowed<'a>(&'a self, whole: &'a Whole) -> compare::Leg<'a> {
+        let body = match whole {
+            Whole::Bytes(bytes) => Body::Whole { bytes, framed: self.framed },
+            Whole::Over { length, digest } => Body::Over { length: *length, digest: *digest },
+        };
+        compare::Leg { status: self.status.as_u16(), headers: &self.headers, body }
+    }
+
+    fn record(&self, whole: &Whole, rules: &Rules) -> LegRecord {
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = self.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        let body = match whole {
+            Whole::Bytes(bytes) => shown(bytes, &self.headers, rules),
+            Whole::Over { length, digest } => {
+                format!("(over the cap: {length} bytes, SHA-256 {})", hex(digest))
+            }
+        };
+        LegRecord { status: self.status.as_u16(), headers, body }
+    }
+}
+
+// === impl Whole ===
+
+impl Whole {
+    fn length(&self) -> u64 {
+        match self {
+            Whole::Bytes(bytes) => bytes.len() as u64,
+            Whole::Over { length, .. } => *length,
+        }
+    }
+}
+
+// === impl Comparators ===
+
+impl Comparators {
+    /// Starts `threads` comparators behind a queue of `queue` jobs.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn start(threads: usize, queue: usize, metrics: &Arc<Metrics>) -> std::io::Result<Self> {
+        let (sender, receiver) = sync_channel(queue);
+        let receiver = Arc::new(Mutex::new(receiver));
+        for number in 0..threads.max(1) {
+            let receiver = Arc::clone(&receiver);
+            let metrics = Arc::clone(metrics);
+            std::thread::Builder::new()
+                .name(format!("compare-{number}"))
+                .stack_size(STACK)
+                .spawn(move || work(&receiver, &metrics))?;
+        }
+        Ok(Comparators { queue: sender, metrics: Arc::clone(metrics) })
+    }
+
+    /// Queues `job`; its ticket ends as `shed` where the queue is full.
+    pub fn submit(&self, job: Job) {
+        self.metrics.compare_queue.inc();
+        if let Err(refused) = self.queue.try_send(job) {
+            self.metrics.compare_queue.dec();
+            let (TrySendError::Full(job) | TrySendError::Disconnected(job)) = refused;
+            job.ticket.end(Outcome::Shed, Reason::Queue);
+        }
+    }
+}
+
+fn work(jobs: &Mutex<Receiver<Job>>, metrics: &Metrics) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        metrics.compare_queue.dec();
+        // A comparison promises not to panic; should one, its request is `incomplete` and the thread lives on.
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compare(job, metrics))).is_err() {
+            tracing::error!("a comparison panicked; please report it with the request that caused it");
+        }
+    }
+}
+
+fn compare(job: Job, metrics: &Metrics) {
+    let started = Instant::now();
+    let Job { ticket, rules, primary, target, legs } = job;
+    let whole = Pair { from: legs.from.whole(), to: legs.to.whole() };
+    let comparison = compare::compare(legs.from.borrowed(&whole.from), legs.to.borrowed(&whole.to), &rules);
+    metrics.compared(started.elapsed(), whole.from.length() + whole.to.length());
+    let compared = Compared {
+        target: &target,
+        primary,
+        times: Pair { from: legs.from.time, to: legs.to.time },
+        success: legs.from.status.is_success() && legs.to.status.is_success(),
+        comparison,
+    };
+    ticket.compared(&compared, || records(&legs, &whole, &rules));
+}
+
+/// Both legs for a sample. The patch is made from the bodies as they are shown, so it cannot hold a secret either.
+fn records(legs: &Pair<Leg>, whole: &Pair<Whole>, rules: &Rules) -> Records {
+    let from = legs.from.record(&whole.from, rules);
+    let to = legs.to.record(&whole.to, rules);
+    let patch = compare::patch(from.body.as_bytes(), to.body.as_bytes());
+    Records { legs: Pair { from, to }, patch }
+}
+
+/// A body as text with secrets blanked; one that cannot be decoded is described by its digest.
+fn shown(bytes: &Bytes, headers: &HeaderMap, rules: &Rules) -> String {
+    let decoded = compare::decoded(bytes, headers, rules.limits());
+    match decoded.as_deref().map(std::str::from_utf8) {
+        Some(Ok(text)) => redact::members(text).into_owned(),
+        Some(Err(_)) | None => {
+            format!("(not text: {} bytes, SHA-256 {})", bytes.len(), hex(&Sha256::digest(bytes)))
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
