@@ -10,7 +10,6 @@
 )]
 
 mod client;
-mod dashboard;
 mod flip;
 mod harness;
 mod metrics;
@@ -18,6 +17,7 @@ mod outcomes;
 mod proxy;
 mod rig;
 mod serial;
+mod serial_dashboard;
 mod serve;
 mod stores;
 mod streaming;
