@@ -43,7 +43,11 @@ impl Alignment {
 
     /// Pairs items by content: `from` and `to` are their hashes. Equal items are paired by a minimal edit script, then
     /// wherever they are; in each gap of the script the rest is paired in order where `likeness` is above 0 (1 is alike).
-    pub(super) fn by_content(from: &[u64], to: &[u64], mut likeness: impl FnMut(usize, usize) -> f64) -> Self {
+    pub(super) fn by_content(
+        from: &[u64],
+        to: &[u64],
+        mut likeness: impl FnMut(usize, usize) -> f64,
+    ) -> Self {
         // Ties of the script are broken by side: always the same side first, so that swapped legs give the mirror image.
         if from > to {
             return Self::by_content_ordered(to, from, &mut |j, i| likeness(i, j)).mirrored();
@@ -75,7 +79,10 @@ impl Alignment {
         pairs.sort_unstable();
         let rest = |taken: Vec<usize>, length: usize| {
             let mut free = vec![true; length];
-            taken.into_iter().filter_map(|position| free.get_mut(position).map(|slot| *slot = false)).for_each(drop);
+            taken
+                .into_iter()
+                .filter_map(|position| free.get_mut(position).map(|slot| *slot = false))
+                .for_each(drop);
             free.into_iter().enumerate().filter_map(|(position, free)| free.then_some(position)).collect()
         };
         let removed = rest(pairs.iter().map(|pair| pair.0).collect(), from);
@@ -89,11 +96,7 @@ impl Alignment {
             positions.iter().filter_map(|position| all.get(*position).copied()).collect()
         };
         let moved = Self::by_key(&hashes(&self.removed, from), &hashes(&self.added, to));
-        moved
-            .pairs
-            .iter()
-            .filter_map(|(i, j)| Some((*self.removed.get(*i)?, *self.added.get(*j)?)))
-            .collect()
+        moved.pairs.iter().filter_map(|(i, j)| Some((*self.removed.get(*i)?, *self.added.get(*j)?))).collect()
     }
 
     fn mirrored(self) -> Self {
@@ -229,7 +232,12 @@ fn pair_alike(left: &[usize], right: &[usize], likeness: &mut dyn FnMut(usize, u
         return Vec::new();
     }
     if left.len().saturating_mul(right.len()) > LIKENESS_CELLS {
-        return left.iter().copied().zip(right.iter().copied()).filter(|(i, j)| likeness(*i, *j) > 0.0).collect();
+        return left
+            .iter()
+            .copied()
+            .zip(right.iter().copied())
+            .filter(|(i, j)| likeness(*i, *j) > 0.0)
+            .collect();
     }
     let width = right.len() + 1;
     let mut table = vec![(0.0_f64, 0.0_f64); (left.len() + 1) * width];

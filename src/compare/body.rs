@@ -29,9 +29,13 @@ struct Decoded<'a> {
 /// Compares the bodies of two legs that have the same status.
 pub(super) fn compare(from: Leg<'_>, to: Leg<'_>, collector: &mut Collector<'_>) {
     match (from.body, to.body) {
-        (Body::Over { length: left, digest: left_digest }, Body::Over { length: right, digest: right_digest }) => {
+        (
+            Body::Over { length: left, digest: left_digest },
+            Body::Over { length: right, digest: right_digest },
+        ) => {
             if (left, left_digest) != (right, right_digest) {
-                collector.push_body(Sides::both(measured(left, &left_digest), measured(right, &right_digest)));
+                collector
+                    .push_body(Sides::both(measured(left, &left_digest), measured(right, &right_digest)));
             }
         }
         (Body::Over { length, digest }, Body::Whole { bytes, .. }) => {
@@ -40,7 +44,10 @@ pub(super) fn compare(from: Leg<'_>, to: Leg<'_>, collector: &mut Collector<'_>)
         (Body::Whole { bytes, .. }, Body::Over { length, digest }) => {
             collector.push_body(Sides::both(within(bytes), over(length, &digest)));
         }
-        (Body::Whole { bytes: left, framed: left_framed }, Body::Whole { bytes: right, framed: right_framed }) => {
+        (
+            Body::Whole { bytes: left, framed: left_framed },
+            Body::Whole { bytes: right, framed: right_framed },
+        ) => {
             let from = Whole { bytes: left, framed: left_framed, status: from.status, headers: from.headers };
             let to = Whole { bytes: right, framed: right_framed, status: to.status, headers: to.headers };
             wholes(from, to, collector);
@@ -57,7 +64,9 @@ fn wholes(from: Whole<'_>, to: Whole<'_>, collector: &mut Collector<'_>) {
     let limits = *collector.rules.limits();
     let (from, to) = match (from.decode(&left_names, &limits), to.decode(&right_names, &limits)) {
         (Ok(from), Ok(to)) => (from, to),
-        (Err(DecodeError::Limit(limit)), _) | (_, Err(DecodeError::Limit(limit))) => return collector.limit(limit),
+        (Err(DecodeError::Limit(limit)), _) | (_, Err(DecodeError::Limit(limit))) => {
+            return collector.limit(limit);
+        }
         (from, to) => return collector.push_body(Sides::both(decoding(from.err()), decoding(to.err()))),
     };
     if from.bytes.is_empty() && to.bytes.is_empty() {
@@ -83,7 +92,8 @@ fn decoded(from: &Decoded<'_>, to: &Decoded<'_>, collector: &mut Collector<'_>) 
         // Also when both are the same: two bodies cut alike are still cut.
         Mode::Json => json::compare(&from.text(), &to.text(), collector),
         Mode::Html if from.is_cut_page() || to.is_cut_page() => {
-            let state = |body: &Decoded<'_>| if body.is_cut_page() { "a page without its end" } else { "a page" };
+            let state =
+                |body: &Decoded<'_>| if body.is_cut_page() { "a page without its end" } else { "a page" };
             collector.push_body(Sides::both(state(from), state(to)));
         }
         Mode::Html if !same => html::compare(&from.text(), &to.text(), collector),
@@ -163,7 +173,8 @@ impl Decoded<'_> {
 fn begins_with_status_line(status: u16, body: &[u8]) -> bool {
     let after_version = body.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(1..5));
     status == 200
-        && after_version.is_some_and(|rest| matches!(rest, [b' ', code @ ..] if code.iter().all(u8::is_ascii_digit)))
+        && after_version
+            .is_some_and(|rest| matches!(rest, [b' ', code @ ..] if code.iter().all(u8::is_ascii_digit)))
 }
 
 fn decoding(error: Option<DecodeError>) -> String {

@@ -52,13 +52,23 @@ pub(super) fn names(headers: &HeaderMap) -> Vec<String> {
     headers
         .get_all(header::CONTENT_ENCODING)
         .iter()
-        .flat_map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase().split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>())
+        .flat_map(|value| {
+            String::from_utf8_lossy(value.as_bytes())
+                .to_ascii_lowercase()
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .collect::<Vec<_>>()
+        })
         .filter(|name| !name.is_empty() && name != "identity")
         .collect()
 }
 
 /// Takes every encoding off; None if there is none, so that the bytes can stay where they are.
-pub(super) fn decode(bytes: &[u8], names: &[String], limits: &Limits) -> Result<Option<Vec<u8>>, DecodeError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    names: &[String],
+    limits: &Limits,
+) -> Result<Option<Vec<u8>>, DecodeError> {
     if names.len() > STACKED {
         return Err(DecodeError::Unknown(format!("{} of them", names.len())));
     }
@@ -117,7 +127,9 @@ fn inflate(input: &[u8], zlib: bool, mut output: Output) -> Result<Vec<u8>, Deco
         match status {
             Status::StreamEnd if inflater.total_in() == input.len() as u64 => return Ok(output.bytes),
             Status::StreamEnd => return Err(BROKEN),
-            Status::Ok | Status::BufError if written == 0 && inflater.total_in() == consumed => return Err(BROKEN),
+            Status::Ok | Status::BufError if written == 0 && inflater.total_in() == consumed => {
+                return Err(BROKEN);
+            }
             Status::Ok | Status::BufError => {}
         }
     }
@@ -142,8 +154,11 @@ fn zstd(mut input: &[u8], mut output: Output) -> Result<Vec<u8>, DecodeError> {
 impl Output {
     fn for_input(encoded: usize, limits: &Limits) -> Self {
         let by_ratio = encoded.saturating_mul(limits.ratio).max(SMALL);
-        let (longest, at_longest) =
-            if by_ratio < limits.decoded { (by_ratio, Limit::Ratio) } else { (limits.decoded, Limit::Decoded) };
+        let (longest, at_longest) = if by_ratio < limits.decoded {
+            (by_ratio, Limit::Ratio)
+        } else {
+            (limits.decoded, Limit::Decoded)
+        };
         Self { bytes: Vec::new(), longest, at_longest }
     }
 
@@ -245,11 +260,16 @@ mod tests {
     #[test]
     fn bombs_end_at_the_limits() {
         let zeros = vec![0; 20 << 20];
-        for (name, bomb) in [("gzip", gzip(&zeros)), ("deflate", zlib(&zeros)), ("zstd", zstd_encoded(&zeros))] {
+        for (name, bomb) in
+            [("gzip", gzip(&zeros)), ("deflate", zlib(&zeros)), ("zstd", zstd_encoded(&zeros))]
+        {
             let error = decoded(&bomb, &[name]).unwrap_err();
             assert!(matches!(error, DecodeError::Limit(_)), "{name}: {error}");
         }
-        assert!(matches!(decoded(&gzip(&gzip(&zeros)), &["gzip", "gzip"]), Err(DecodeError::Limit(Limit::Ratio))));
+        assert!(matches!(
+            decoded(&gzip(&gzip(&zeros)), &["gzip", "gzip"]),
+            Err(DecodeError::Limit(Limit::Ratio))
+        ));
         assert_eq!(decoded(&gzip(&zeros[..1 << 20]), &["gzip"]).unwrap().len(), 1 << 20);
     }
 

@@ -214,7 +214,9 @@ impl Kind {
     #[must_use]
     pub fn severity(self, class: Class, path: &str) -> Severity {
         match self {
-            Self::Status | Self::Body | Self::Removed | Self::Renamed | Self::TypeChanged => Severity::Breaking,
+            Self::Status | Self::Body | Self::Removed | Self::Renamed | Self::TypeChanged => {
+                Severity::Breaking
+            }
             Self::Header if path.eq_ignore_ascii_case("content-type") => Severity::Breaking,
             Self::Header => Severity::Value,
             Self::Added => Severity::Addition,
@@ -294,12 +296,7 @@ impl Sides {
 
 impl<'r> Collector<'r> {
     pub(super) fn new(rules: &'r Rules) -> Self {
-        Self {
-            rules,
-            result: Comparison::default(),
-            signatures: HashMap::new(),
-            work: rules.limits().work,
-        }
+        Self { rules, result: Comparison::default(), signatures: HashMap::new(), work: rules.limits().work }
     }
 
     pub(super) fn push(&mut self, path: String, at: String, kind: Kind, class: Class, sides: Sides) {

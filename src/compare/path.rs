@@ -51,7 +51,9 @@ impl Pattern {
         if path.is_empty() {
             return Ok(Self { segments: Vec::new() });
         }
-        let rest = path.strip_prefix('/').ok_or_else(|| refuse("it must begin with `/`, as in `/reports/*/title`"))?;
+        let rest = path
+            .strip_prefix('/')
+            .ok_or_else(|| refuse("it must begin with `/`, as in `/reports/*/title`"))?;
         let segments = rest.split('/').map(segment).collect::<Result<Vec<_>, _>>().map_err(refuse)?;
         if segments.len() > MAX_SEGMENTS {
             return Err(refuse("it has more than 60 segments; use `**`"));
@@ -226,9 +228,12 @@ mod tests {
 
     #[test]
     fn a_bad_pointer_is_named_with_the_reason() {
-        for (path, reason) in
-            [("reports", "begin with `/`"), ("/a~2", "followed by 0"), ("/a/0/b", "write `*`"), (&"/a".repeat(61), "60")]
-        {
+        for (path, reason) in [
+            ("reports", "begin with `/`"),
+            ("/a~2", "followed by 0"),
+            ("/a/0/b", "write `*`"),
+            (&"/a".repeat(61), "60"),
+        ] {
             let error = Pattern::parse(path).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
         }

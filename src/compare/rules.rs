@@ -198,12 +198,8 @@ impl Rules {
     pub(super) fn accepts(&self, path: &str, kind: Kind, class: Class) -> bool {
         match kind {
             Kind::Status | Kind::Header | Kind::Body => return false,
-            Kind::Added
-            | Kind::Removed
-            | Kind::Changed
-            | Kind::TypeChanged
-            | Kind::Renamed
-            | Kind::Moved => {}
+            Kind::Added | Kind::Removed | Kind::Changed | Kind::TypeChanged | Kind::Renamed | Kind::Moved => {
+            }
         }
         self.equal.contains(&class)
             || self.equal_at.iter().any(|(pattern, classes)| classes.contains(&class) && pattern.covers(path))

@@ -14,7 +14,8 @@ const CELLS: usize = 1 << 20;
 
 /// Compares two texts. A line's end is part of it, so that another one shows as white space.
 pub(super) fn compare(from: &str, to: &str, collector: &mut Collector<'_>) {
-    let (from, to): (Vec<&str>, Vec<&str>) = (from.split_inclusive('\n').collect(), to.split_inclusive('\n').collect());
+    let (from, to): (Vec<&str>, Vec<&str>) =
+        (from.split_inclusive('\n').collect(), to.split_inclusive('\n').collect());
     let (left, right) = (hashes(&from), hashes(&to));
     if !collector.spend(from.len() + to.len() + left.len().saturating_mul(right.len()).min(CELLS)) {
         return;

@@ -84,10 +84,14 @@ mod tests {
 
     #[test]
     fn assignments_of_json_are_data() {
-        let script = Script::code("const reports = [{\"a\": 1}];\n  let f = (x) => {x};\nwindow.y={\"b\":2}; z == [1]", 9);
+        let script = Script::code(
+            "const reports = [{\"a\": 1}];\n  let f = (x) => {x};\nwindow.y={\"b\":2}; z == [1]",
+            9,
+        );
         let data: Vec<_> = script.data.iter().map(|(name, node)| (name.as_str(), node.render())).collect();
         assert_eq!(data, [("reports", "[{\"a\":1}]".to_owned()), ("y", "{\"b\":2}".to_owned())]);
-        let again = Script::code("const reports =[ {\"a\":1} ];let f = (x) => {x}; window.y= {\"b\":2}; z == [1]", 9);
+        let again =
+            Script::code("const reports =[ {\"a\":1} ];let f = (x) => {x}; window.y= {\"b\":2}; z == [1]", 9);
         assert_eq!(script.hash() == again.hash(), script.code == again.code);
     }
 }

@@ -9,15 +9,17 @@ use super::script::Script;
 
 /// Elements that are laid out in a line of text: white space beside any other does not show.
 const INLINE: &[&str] = &[
-    "a", "abbr", "b", "bdi", "bdo", "button", "cite", "code", "data", "del", "dfn", "em", "i", "img", "input", "ins",
-    "kbd", "label", "mark", "meter", "output", "progress", "q", "s", "samp", "select", "small", "span", "strong",
-    "sub", "sup", "svg", "textarea", "time", "u", "var", "audio", "video", "iframe", "object", "picture", "canvas",
+    "a", "abbr", "b", "bdi", "bdo", "button", "cite", "code", "data", "del", "dfn", "em", "i", "img",
+    "input", "ins", "kbd", "label", "mark", "meter", "output", "progress", "q", "s", "samp", "select",
+    "small", "span", "strong", "sub", "sup", "svg", "textarea", "time", "u", "var", "audio", "video",
+    "iframe", "object", "picture", "canvas",
 ];
 /// Elements inside which white space is kept.
 const PREFORMATTED: &[&str] = &["pre", "textarea", "listing", "plaintext", "xmp"];
 /// Elements without content.
 const VOID: &[&str] = &[
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track",
+    "wbr",
 ];
 /// Elements whose end tag is optional: opened again, they close themselves.
 const SELF_CLOSING: &[&str] =
@@ -148,13 +150,21 @@ impl Element {
         let mut texts = String::new();
         for child in element.children() {
             // A template's content hangs below a fragment.
-            let parts = if matches!(child.value(), Parsed::Fragment) { child.children().collect() } else { vec![child] };
+            let parts = if matches!(child.value(), Parsed::Fragment) {
+                child.children().collect()
+            } else {
+                vec![child]
+            };
             for part in parts {
                 match part.value() {
                     Parsed::Text(text) => texts.push_str(text),
                     Parsed::Element(_) => {
                         read.take_text(&mut texts);
-                        read.children.push(Child::Element(Self::read(ElementRef::wrap(part)?, preformatted, depth)?));
+                        read.children.push(Child::Element(Self::read(
+                            ElementRef::wrap(part)?,
+                            preformatted,
+                            depth,
+                        )?));
                     }
                     // Comments do not count, and text goes on behind them.
                     _ => {}
@@ -236,7 +246,8 @@ impl Element {
             match child {
                 Child::Element(element) => self.children.push(Child::Element(element)),
                 Child::Text(text) => {
-                    let folded = fold(&text.text, beside(position.checked_sub(1)), beside(Some(position + 1)));
+                    let folded =
+                        fold(&text.text, beside(position.checked_sub(1)), beside(Some(position + 1)));
                     if !folded.is_empty() {
                         self.children.push(Child::Text(Text::new(folded)));
                     }

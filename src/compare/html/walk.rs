@@ -20,9 +20,13 @@ struct Place {
     at: String,
 }
 
-/// How often each tag occurs among the children of either side.
+/// The children of both sides by tag, so that places are known without counting again.
 struct Siblings<'e> {
+    /// How often each tag occurs on the side that has more of it.
     most: HashMap<&'e str, usize>,
+    /// The number of each child among those of its tag, from 1.
+    from: Vec<usize>,
+    to: Vec<usize>,
 }
 
 /// Compares two root elements.
@@ -44,7 +48,13 @@ fn element(from: &Element, to: &Element, place: &Place, collector: &mut Collecto
 
 fn attributes(from: &Element, to: &Element, place: &Place, collector: &mut Collector<'_>) {
     let mut report = |name: &str, kind, class, sides| {
-        collector.push(format!("{}/@{name}", place.path), format!("{}/@{name}", place.at), kind, class, sides);
+        collector.push(
+            format!("{}/@{name}", place.path),
+            format!("{}/@{name}", place.at),
+            kind,
+            class,
+            sides,
+        );
     };
     for (name, value) in &from.attributes {
         match to.attribute(name) {
@@ -75,7 +85,13 @@ fn script(from: &Script, to: &Script, place: &Place, collector: &mut Collector<'
     if !comparable || from.code != to.code {
         let sides = Sides::both(&from.text, &to.text);
         let class = class::texts(&from.text, &to.text);
-        collector.push(format!("{}/text()", place.path), format!("{}/text()", place.at), Kind::Changed, class, sides);
+        collector.push(
+            format!("{}/text()", place.path),
+            format!("{}/text()", place.at),
+            Kind::Changed,
+            class,
+            sides,
+        );
     }
     if comparable {
         for ((name, left), (_, right)) in from.data.iter().zip(&to.data) {
@@ -98,23 +114,34 @@ fn children(from: &Element, to: &Element, place: &Place, collector: &mut Collect
     }
     for (i, j) in &alignment.pairs {
         let (Some(left), Some(right)) = (from.children.get(*i), to.children.get(*j)) else { continue };
-        let below = siblings.place(place, &from.children, *i);
+        let below = siblings.place(place, left, siblings.from.get(*i));
         match (left, right) {
             (Child::Element(left), Child::Element(right)) => element(left, right, &below, collector),
             (Child::Text(left), Child::Text(right)) if left.text != right.text => {
                 let class = class::texts(&left.text, &right.text);
-                collector.push(below.path, below.at, Kind::Changed, class, Sides::both(&left.text, &right.text));
+                collector.push(
+                    below.path,
+                    below.at,
+                    Kind::Changed,
+                    class,
+                    Sides::both(&left.text, &right.text),
+                );
             }
             (Child::Element(_) | Child::Text(_), _) => {}
         }
     }
-    for (kind, side, positions) in
-        [(Kind::Removed, &from.children, &alignment.removed), (Kind::Added, &to.children, &alignment.added)]
-    {
+    for (kind, side, positions, numbers) in [
+        (Kind::Removed, &from.children, &alignment.removed, &siblings.from),
+        (Kind::Added, &to.children, &alignment.added, &siblings.to),
+    ] {
         for position in positions {
             let Some(child) = side.get(*position) else { continue };
-            let below = siblings.place(place, side, *position);
-            let sides = if kind == Kind::Removed { Sides::from_only(child.render()) } else { Sides::to_only(child.render()) };
+            let below = siblings.place(place, child, numbers.get(*position));
+            let sides = if kind == Kind::Removed {
+                Sides::from_only(child.render())
+            } else {
+                Sides::to_only(child.render())
+            };
             collector.push(below.path, below.at, kind, Class::Value, sides);
         }
     }
@@ -123,7 +150,8 @@ fn children(from: &Element, to: &Element, place: &Place, collector: &mut Collect
 /// Children with the same id belong together wherever they are; the others by content and likeness.
 fn align(from: &[Child], to: &[Child]) -> Alignment {
     let ids = |side: &[Child]| -> Vec<(usize, String)> {
-        let id = |child: &Child| child.element().and_then(|element| element.attribute("id")).map(str::to_owned);
+        let id =
+            |child: &Child| child.element().and_then(|element| element.attribute("id")).map(str::to_owned);
         side.iter().enumerate().filter_map(|(position, child)| Some((position, id(child)?))).collect()
     };
     let (left, right) = (ids(from), ids(to));
@@ -137,12 +165,11 @@ fn align(from: &[Child], to: &[Child]) -> Alignment {
         positions.iter().filter_map(|position| side.get(*position)).map(Child::hash).collect()
     };
     let at = |side: &[usize], position: usize| side.get(position).copied();
-    let by_content =
-        Alignment::by_content(&hashes(from, &rest.removed), &hashes(to, &rest.added), |i, j| {
-            let left = at(&rest.removed, i).and_then(|i| from.get(i));
-            let right = at(&rest.added, j).and_then(|j| to.get(j));
-            left.zip(right).map_or(0.0, |(left, right)| likeness(left, right))
-        });
+    let by_content = Alignment::by_content(&hashes(from, &rest.removed), &hashes(to, &rest.added), |i, j| {
+        let left = at(&rest.removed, i).and_then(|i| from.get(i));
+        let right = at(&rest.added, j).and_then(|j| to.get(j));
+        left.zip(right).map_or(0.0, |(left, right)| likeness(left, right))
+    });
     pairs.extend(
         by_content.pairs.iter().filter_map(|(i, j)| Some((at(&rest.removed, *i)?, at(&rest.added, *j)?))),
     );
@@ -159,7 +186,8 @@ fn likeness(from: &Child, to: &Child) -> f64 {
 }
 
 fn elements_alike(from: &Element, to: &Element) -> f64 {
-    let other_ids = matches!((from.attribute("id"), to.attribute("id")), (Some(id), Some(other)) if id != other);
+    let other_ids =
+        matches!((from.attribute("id"), to.attribute("id")), (Some(id), Some(other)) if id != other);
     if from.tag != to.tag || other_ids {
         return 0.0;
     }
@@ -213,25 +241,30 @@ impl Child {
 impl<'e> Siblings<'e> {
     fn of(from: &'e [Child], to: &'e [Child]) -> Self {
         let mut most: HashMap<&str, usize> = HashMap::new();
-        for side in [from, to] {
+        let mut numbers = |side: &'e [Child]| -> Vec<usize> {
             let mut counts: HashMap<&str, usize> = HashMap::new();
-            side.iter().for_each(|child| *counts.entry(child.step()).or_default() += 1);
-            for (step, count) in counts {
-                let most = most.entry(step).or_default();
-                *most = (*most).max(count);
-            }
-        }
-        Self { most }
+            let number = |child: &'e Child| {
+                let count = counts.entry(child.step()).or_default();
+                *count += 1;
+                let most = most.entry(child.step()).or_default();
+                *most = (*most).max(*count);
+                *count
+            };
+            side.iter().map(number).collect()
+        };
+        let (from, to) = (numbers(from), numbers(to));
+        Self { most, from, to }
     }
 
     /// The place of a child; one that has siblings of its tag on either side has a position.
-    fn place(&self, parent: &Place, side: &[Child], position: usize) -> Place {
-        let Some(child) = side.get(position) else { return parent.clone() };
+    fn place(&self, parent: &Place, child: &Child, number: Option<&usize>) -> Place {
         let step = child.step();
-        if self.most.get(step).is_none_or(|most| *most < 2) {
-            return Place { path: format!("{}/{step}", parent.path), at: format!("{}/{step}", parent.at) };
+        match number {
+            Some(number) if self.most.get(step).is_some_and(|most| *most > 1) => Place {
+                path: format!("{}/{step}[*]", parent.path),
+                at: format!("{}/{step}[{number}]", parent.at),
+            },
+            _ => Place { path: format!("{}/{step}", parent.path), at: format!("{}/{step}", parent.at) },
         }
-        let number = side.iter().take(position + 1).filter(|other| other.step() == step).count();
-        Place { path: format!("{}/{step}[*]", parent.path), at: format!("{}/{step}[{number}]", parent.at) }
     }
 }

@@ -10,7 +10,8 @@ use crate::compare::class;
 use crate::compare::difference::{Class, Kind};
 
 /// Members that name an item, best first; then any whose name ends in `_id` or `Id`.
-pub(super) const KEYS: &[&str] = &["id", "uuid", "video_id", "key", "slug", "code", "value", "name", "url", "path", "title"];
+pub(super) const KEYS: &[&str] =
+    &["id", "uuid", "video_id", "key", "slug", "code", "value", "name", "url", "path", "title"];
 /// Share of equal members from which two objects are the same item, changed.
 const ALIKE: f64 = 0.5;
 /// Longest strings whose spelling is compared to find their counterpart.
@@ -111,7 +112,10 @@ pub(super) fn paired_by_key(from: &[Node], to: &[Node]) -> usize {
 }
 
 fn keys(items: &[Node], member: &str) -> Vec<Key> {
-    items.iter().map(|item| item.member(member).map_or(Key::Content(item.hash()), |key| Key::Member(key.hash()))).collect()
+    items
+        .iter()
+        .map(|item| item.member(member).map_or(Key::Content(item.hash()), |key| Key::Member(key.hash())))
+        .collect()
 }
 
 /// The member that names the items: a text or number that every item of both sides has, unique on each side. Of several
@@ -190,5 +194,9 @@ fn objects_alike(
     }
     let union = u32::try_from(left.len() + right.len()).unwrap_or(u32::MAX).saturating_sub(common).max(1);
     let alike = credit / f64::from(union);
-    if alike >= ALIKE || (alone && common == union) || (from.hash() == to.hash()) { alike.max(0.1) } else { 0.0 }
+    if alike >= ALIKE || (alone && common == union) || (from.hash() == to.hash()) {
+        alike.max(0.1)
+    } else {
+        0.0
+    }
 }

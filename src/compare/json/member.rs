@@ -32,7 +32,9 @@ impl Walk<'_, '_> {
     pub(super) fn objects(&mut self, rows: &[Pair<'_>], room: Room) {
         let mut slots = BTreeMap::new();
         for (row, pair) in rows.iter().enumerate() {
-            let (Value::Object(from), Value::Object(to)) = (pair.from.value(), pair.to.value()) else { continue };
+            let (Value::Object(from), Value::Object(to)) = (pair.from.value(), pair.to.value()) else {
+                continue;
+            };
             if !self.collector.spend(from.len() + to.len()) {
                 return;
             }
@@ -69,7 +71,8 @@ impl Walk<'_, '_> {
 impl<'n> Slot<'n> {
     /// Makes pairs of what was removed here and added under the new name, row by row.
     fn join(&mut self, new: Self) {
-        let mut added: BTreeMap<usize, Single<'n>> = new.added.into_iter().map(|single| (single.row, single)).collect();
+        let mut added: BTreeMap<usize, Single<'n>> =
+            new.added.into_iter().map(|single| (single.row, single)).collect();
         for single in std::mem::take(&mut self.removed) {
             match added.remove(&single.row) {
                 Some(to) => {

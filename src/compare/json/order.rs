@@ -74,7 +74,9 @@ fn sort_key<'n>(item: &'n Node, member: &str) -> SortKey<'n> {
         Some(node) => match node.value() {
             Value::Null => SortKey::Missing,
             Value::String(text) => class::instant(text).map_or(SortKey::Text(text), SortKey::Instant),
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => SortKey::Other(node.hash()),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                SortKey::Other(node.hash())
+            }
         },
     }
 }

@@ -201,7 +201,8 @@ impl<'a> Parser<'a> {
     }
 
     fn code_unit(&mut self) -> Result<u32, ParseError> {
-        let digits = self.rest().get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let digits =
+            self.rest().get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let unit = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
         self.at += 4;
         unit.ok_or_else(|| self.error("no four hexadecimal digits after \\u"))

@@ -37,7 +37,9 @@ pub(super) fn detect<'n>(slots: &BTreeMap<&'n str, Slot<'n>>) -> Vec<(&'n str, &
     let (mut olds, mut news) = (BTreeSet::new(), BTreeSet::new());
     candidates
         .into_iter()
-        .filter(|(_, _, old, new)| !olds.contains(old) && !news.contains(new) && olds.insert(*old) && news.insert(*new))
+        .filter(|(_, _, old, new)| {
+            !olds.contains(old) && !news.contains(new) && olds.insert(*old) && news.insert(*new)
+        })
         .map(|(_, _, old, new)| (old, new))
         .collect()
 }
@@ -61,7 +63,8 @@ fn evidence(old: &str, removed: &[Single<'_>], new: &str, added: &[Single<'_>]) 
     if !in_the_same_rows {
         return None;
     }
-    let all = |same: fn(&Node, &Node) -> bool| removed.iter().zip(added).all(|(from, to)| same(from.node, to.node));
+    let all =
+        |same: fn(&Node, &Node) -> bool| removed.iter().zip(added).all(|(from, to)| same(from.node, to.node));
     if all(Node::same) {
         let telling = removed.iter().any(|single| is_telling(single.node));
         return (telling || strsim::jaro_winkler(old, new) >= LIKE_NAMES).then_some(Evidence::Values);

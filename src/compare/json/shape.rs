@@ -46,7 +46,11 @@ fn shape(items: &[Node]) -> Option<Shape<'_>> {
     Some(shape)
 }
 
-fn difference<'n>(name: &'n str, from: Option<&Member<'n>>, to: Option<&Member<'n>>) -> Option<ShapeDifference<'n>> {
+fn difference<'n>(
+    name: &'n str,
+    from: Option<&Member<'n>>,
+    to: Option<&Member<'n>>,
+) -> Option<ShapeDifference<'n>> {
     let (kind, class, sides) = match (from, to) {
         (None, None) => return None,
         (Some(from), None) => (Kind::Removed, Class::Value, Sides::from_only(from.types())),
