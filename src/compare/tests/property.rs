@@ -61,7 +61,12 @@ fn mutate(value: &mut Value, n: &mut usize, path: &str) -> Option<String> {
         Value::Object(members) if !members.is_empty() => {
             members.iter_mut().find_map(|(name, member)| mutate(member, n, &format!("{path}/{name}")))
         }
-        leaf => {
+        leaf @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_)) => {
             if *n > 0 {
                 *n -= 1;
                 return None;
@@ -77,10 +82,12 @@ fn mirrored(comparison: &Comparison) -> Vec<String> {
         .differences
         .iter()
         .map(|difference| {
-            let kind = match difference.kind {
-                Kind::Added => Kind::Removed,
-                Kind::Removed => Kind::Added,
-                kind => kind,
+            let kind = if difference.kind == Kind::Added {
+                Kind::Removed
+            } else if difference.kind == Kind::Removed {
+                Kind::Added
+            } else {
+                difference.kind
             };
             format!(
                 "{} {kind} {} {:?} {:?}",
