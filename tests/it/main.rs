@@ -15,6 +15,7 @@ mod harness;
 mod metrics;
 mod outcomes;
 mod proxy;
+mod recorded;
 mod rig;
 mod serial;
 mod serial_dashboard;
