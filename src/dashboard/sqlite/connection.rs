@@ -55,10 +55,7 @@ struct Identity {
 /// Opens the file at `path` for reading and checks that it is a library.
 pub(crate) fn read_only(path: &Path) -> Result<Connection, OpenFailure> {
     let name = path.display();
-    let metadata = std::fs::metadata(path).map_err(|error| {
-        OpenFailure(format!("The SQLite library {name} cannot be opened ({error}); check the path."))
-    })?;
-    if !metadata.is_file() {
+    if !metadata(path)?.is_file() {
         return Err(OpenFailure(format!("The SQLite library {name} is not a file; name the file itself.")));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -93,6 +90,15 @@ fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+fn metadata(path: &Path) -> Result<std::fs::Metadata, OpenFailure> {
+    std::fs::metadata(path).map_err(|error| {
+        let name = path.display();
+        OpenFailure(format!(
+            "The SQLite library {name} cannot be opened ({error}); check the path and its rights."
+        ))
+    })
+}
+
 fn needs_immutable(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
 }
@@ -109,7 +115,9 @@ fn explain(path: &Path, error: &rusqlite::Error) -> OpenFailure {
         Some(ErrorCode::NotADatabase) => {
             format!("The file {name} is not a SQLite database; name the dashboard's library file.")
         }
-        _ => format!("The SQLite library {name} cannot be read ({error}); check that it is whole and readable."),
+        _ => format!(
+            "The SQLite library {name} cannot be read ({error}); check that it is whole and readable."
+        ),
     })
 }
 
@@ -143,9 +151,7 @@ impl Open {
 
 impl Identity {
     fn of(path: &Path) -> Result<Self, OpenFailure> {
-        let metadata = std::fs::metadata(path).map_err(|error| {
-            OpenFailure(format!("The SQLite library {} is gone ({error}); put it back.", path.display()))
-        })?;
+        let metadata = metadata(path)?;
         Ok(Self { device: metadata.dev(), inode: metadata.ino() })
     }
 }
@@ -188,7 +194,8 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<BTreeSet<St
 /// `plain(x)`, `whole(x)`: cells as the API reads them. `about(category, subcategory, structured, wanted)`: whether a
 /// record is about any of `wanted`, a JSON array of [`Wanted`].
 fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
+    let flags =
+        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     connection.create_scalar_function("plain", 1, flags, |context| Ok(plain(context.get_raw(0))))?;
     connection.create_scalar_function("whole", 1, flags, |context| Ok(whole(context.get_raw(0))))?;
     connection.create_scalar_function("about", 4, flags, about)

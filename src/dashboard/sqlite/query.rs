@@ -51,7 +51,7 @@ pub(super) fn list(library: &Open, query: &ListQuery) -> Result<Page, StoreError
     parameters.push(Value::Integer(i64::from(query.size)));
     parameters.push(Value::Integer(query.offset()));
     let mut statement = transaction.prepare_cached(&sql)?;
-    let rows = statement.query_map(params_from_iter(parameters), |row| record(row))?;
+    let rows = statement.query_map(params_from_iter(parameters), record)?;
     let records = rows.collect::<rusqlite::Result<Vec<Record>>>()?;
     let total = match query.search {
         Some(_) => u64::try_from(records.len()).unwrap_or(u64::MAX),
@@ -249,7 +249,9 @@ impl Columns<'_> {
     /// The summary that stands for the record, its `text` or `kind`: the legacy one, else the best variant's latest.
     fn summary(&self, part: &str) -> String {
         let (legacy_part, variant_part) = match part {
-            "kind" => ("COALESCE(NULLIF(plain(s.summary_type), ''), 'comprehensive')", "plain(v.variant_type)"),
+            "kind" => {
+                ("COALESCE(NULLIF(plain(s.summary_type), ''), 'comprehensive')", "plain(v.variant_type)")
+            }
             _ => ("plain(s.summary_text)", "plain(v.content)"),
         };
         let legacy = if self.0.has(Table::Legacy, "content_id") {
