@@ -78,13 +78,16 @@ async fn shadows(clients: usize) {
     let late = Upstream::always(answer().first(Step::Delay(Duration::from_millis(50)))).await;
     let mut flipgates: Vec<Flipgate> = Vec::new();
     let mut scenarios = Vec::new();
-    for (name, shadow) in [("well", &well), ("stopped", &stopped), ("hanging", &hanging), ("50 ms late", &late)] {
+    for (name, shadow) in
+        [("well", &well), ("stopped", &stopped), ("hanging", &hanging), ("50 ms late", &late)]
+    {
         let flipgate = Setup::with_config(&primary.url(), &shadow.url(), ROUTES).start().await;
         scenarios.push(Scenario { name, proxy: flipgate.proxy, target: "/read/a", rounds: Vec::new() });
         flipgates.push(flipgate);
     }
     stopped.stop().await;
-    let plain = Scenario { name: "no shadow", proxy: flipgates[0].proxy, target: "/plain", rounds: Vec::new() };
+    let plain =
+        Scenario { name: "no shadow", proxy: flipgates[0].proxy, target: "/plain", rounds: Vec::new() };
     scenarios.insert(0, plain);
     for _ in 0..ROUNDS {
         for scenario in &mut scenarios {
@@ -92,7 +95,10 @@ async fn shadows(clients: usize) {
             scenario.rounds.push(round);
         }
     }
-    println!("\n{clients} client(s), {REQUESTS} requests each a round, {} bytes; ratios to `no shadow`", body.len());
+    println!(
+        "\n{clients} client(s), {REQUESTS} requests each a round, {} bytes; ratios to `no shadow`",
+        body.len()
+    );
     println!("{:<12} {:>9} {:>9} {:>7} {:>7}", "shadow", "p50 µs", "p99 µs", "p50 ×", "p99 ×");
     let (base50, base99) = (scenarios[0].p50(), scenarios[0].p99());
     for scenario in &scenarios {
