@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod library;
 pub mod metrics;
 pub mod migrate;
+mod pg;
 pub mod proxy;
 pub mod route;
 pub mod shadow;
