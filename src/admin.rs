@@ -103,8 +103,12 @@ pub fn router(shared: Arc<Shared>, config: AdminConfig) -> Router {
         .with_state(shared)
 }
 
-/// Serves until `stop` turns true; requests in flight are finished.
-pub async fn run(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+/// Serves until `stop` turns true; requests in flight are finished. `listener` must not block.
+pub async fn run(listener: std::net::TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "the admin side cannot listen"),
+    };
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, service).with_graceful_shutdown(async move {
         // A sender that is gone means the process ends as well.

@@ -110,6 +110,8 @@ impl App {
         let is_restart = store.load()?.is_some();
         let upstreams = Upstreams::new(&config)?;
         let up = check(&config, &upstreams, is_restart).await?;
+        // Before the state is touched: a start that fails must not count as one.
+        let listeners = Listeners::bind(&config).await?;
         let names = Pair { from: config.backends.from.name.clone(), to: config.backends.to.name.clone() };
         let routes = Arc::new(config.routes.clone());
         let labels = routes.labels();
@@ -141,7 +143,7 @@ impl App {
             metrics,
             shadow,
         });
-        listen(config, shared, upstreams).await
+        run(config, shared, upstreams, listeners)
     }
 
     /// Waits until every counted request has its outcome, at most `within`; says whether they all have.
@@ -177,6 +179,17 @@ struct Upstreams {
     dashboard: Option<Arc<dyn Backend>>,
     http: Vec<Arc<Upstream>>,
 }
+
+/// Both addresses, bound but not served yet.
+struct Listeners {
+    proxy: TcpListener,
+    proxy_address: SocketAddr,
+    /// Served by a runtime of its own.
+    admin: std::net::TcpListener,
+    admin_address: SocketAddr,
+}
+
+// === impl Upstreams ===
 
 impl Upstreams {
     fn new(config: &Config) -> Result<Self, StartError> {
@@ -245,7 +258,12 @@ fn warn_if_overruled(config: &Config, cutover: &Cutover, names: &Pair<String>) {
     }
 }
 
-async fn listen(config: Config, shared: Arc<Shared>, upstreams: Upstreams) -> Result<App, StartError> {
+fn run(
+    config: Config,
+    shared: Arc<Shared>,
+    upstreams: Upstreams,
+    listeners: Listeners,
+) -> Result<App, StartError> {
     let header = |name: &String| {
         HeaderValue::from_str(name).map_err(|e| StartError::System(format!("backend name `{name}`: {e}")))
     };
@@ -265,18 +283,26 @@ async fn listen(config: Config, shared: Arc<Shared>, upstreams: Upstreams) -> Re
         primary_header,
         head_timeout: config.limits.head_timeout,
     });
-    let (client_listener, proxy_address) = bind("listen", config.listen).await?;
-    let (admin_listener, admin_address) = bind("admin_listen", config.admin_listen).await?;
+    let (proxy_address, admin_address) = (listeners.proxy_address, listeners.admin_address);
     let (stop, stopping) = watch::channel(false);
     let (alive, connections) = mpsc::channel(1);
-    tokio::spawn(listener::run(client_listener, proxy, config.limits.connections, stopping.clone(), alive));
-    tokio::spawn(admin::run(
-        admin_listener,
-        admin::router(Arc::clone(&shared), config.admin),
-        stopping.clone(),
-    ));
+    tokio::spawn(listener::run(listeners.proxy, proxy, config.limits.connections, stopping.clone(), alive));
+    let router = admin::router(Arc::clone(&shared), config.admin);
+    on_its_own_thread(admin::run(listeners.admin, router, stopping.clone()))
+        .map_err(|e| StartError::System(format!("the admin side's thread: {e}")))?;
     tokio::spawn(housekeeping(upstreams.http, stopping));
     Ok(App { proxy_address, admin_address, shared, stop, connections, drain: config.limits.drain })
+}
+
+// === impl Listeners ===
+
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Self, StartError> {
+        let (proxy, proxy_address) = bind("listen", config.listen).await?;
+        let (admin, admin_address) = bind("admin_listen", config.admin_listen).await?;
+        let failed = |source| StartError::Listen { what: "admin_listen", address: admin_address, source };
+        Ok(Listeners { proxy, proxy_address, admin: admin.into_std().map_err(failed)?, admin_address })
+    }
 }
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
@@ -284,6 +310,13 @@ async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, S
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+/// Runs the admin side beside the clients' threads: a scrape or a long document must not make a client wait.
+fn on_its_own_thread(side: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("admin".into()).spawn(move || runtime.block_on(side))?;
+    Ok(())
 }
 
 async fn housekeeping(upstreams: Vec<Arc<Upstream>>, mut stopping: watch::Receiver<bool>) {

@@ -79,3 +79,6 @@ pub fn compare(from: Leg<'_>, to: Leg<'_>, rules: &Rules) -> Comparison {
     }
     collector.finish()
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,15 +93,15 @@ impl Ledger {
     /// Opens a ticket for a request to `target` on `route`.
     #[must_use]
     pub fn ticket(self: &Arc<Self>, route: usize, target: &str) -> Ticket {
-        let mut hasher = DefaultHasher::new();
-        target.hash(&mut hasher);
-        Ticket { ledger: Arc::clone(self), route, target: hasher.finish(), open: true }
+        Ticket { ledger: Arc::clone(self), route, target: canonical_hash(target), open: true }
     }
 
     /// The evidence of `route` since `since_ms` (milliseconds since the Unix epoch).
     #[must_use]
     pub fn tally(&self, route: usize, since_ms: i64) -> Tally {
-        self.evidence.get(route).map(|evidence| lock(evidence).tally(since_ms)).unwrap_or_default()
+        let entries =
+            self.evidence.get(route).map(|evidence| lock(evidence).since(since_ms)).unwrap_or_default();
+        Tally::of(&entries)
     }
 
     /// All findings, most severe and most frequent first.
@@ -255,6 +255,22 @@ impl Drop for Ticket {
     }
 }
 
+/// A hash of path and query that is the same for the same parameters in another order.
+fn canonical_hash(target: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match target.split_once('?') {
+        Some((path, query)) if query.contains('&') => {
+            let mut parameters: Vec<&str> =
+                query.split('&').filter(|parameter| !parameter.is_empty()).collect();
+            parameters.sort_unstable();
+            (path, parameters).hash(&mut hasher);
+        }
+        Some((path, query)) => (path, [query]).hash(&mut hasher),
+        None => (target, [""; 0]).hash(&mut hasher),
+    }
+    hasher.finish()
+}
+
 /// Requests that no comparison was meant for say nothing about the route.
 fn counts_for_the_gate(outcome: Outcome, reason: Reason) -> bool {
     match outcome {
@@ -271,4 +287,17 @@ fn counts_for_the_gate(outcome: Outcome, reason: Reason) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical_hash;
+
+    #[test]
+    fn a_target_is_its_path_and_parameters_in_any_order() {
+        assert_eq!(canonical_hash("/a?x=1&y=2"), canonical_hash("/a?y=2&&x=1"));
+        assert_ne!(canonical_hash("/a?x=1&y=2"), canonical_hash("/a?x=2&y=1"));
+        assert_ne!(canonical_hash("/a?x=1"), canonical_hash("/a"));
+        assert_ne!(canonical_hash("/a?x=1"), canonical_hash("/b?x=1"));
+    }
 }

@@ -88,7 +88,9 @@ impl Target {
     fn explain_connection(&self, error: &sqlx::Error) -> String {
         let name = &self.name;
         if let sqlx::Error::Io(io) = error {
-            return format!("PostgreSQL {name} cannot be reached ({io}); check host and port, and that it runs.");
+            return format!(
+                "PostgreSQL {name} cannot be reached ({io}); check host and port, and that it runs."
+            );
         }
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return format!("PostgreSQL {name} gave no connection in time; check that it is running.");

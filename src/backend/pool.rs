@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::SendRequest;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::body::RequestBody;
 
@@ -35,6 +35,8 @@ pub(super) struct Pool {
     idle_timeout: Duration,
     manner: AtomicU8,
     closes_in_a_row: AtomicU32,
+    /// Wakes those who wait for a narrow place once the server turns out to keep connections.
+    widened: Notify,
     narrow: Arc<Semaphore>,
     wide: Arc<Semaphore>,
     narrow_size: usize,
@@ -71,6 +73,7 @@ impl Pool {
             idle_timeout,
             manner: AtomicU8::new(0),
             closes_in_a_row: AtomicU32::new(0),
+            widened: Notify::new(),
             narrow: Arc::new(Semaphore::new(narrow_size)),
             wide: Arc::new(Semaphore::new(wide_size)),
             narrow_size,
@@ -90,7 +93,9 @@ impl Pool {
     pub(super) fn learn(&self, http10: bool, closes: bool) {
         if !closes && !http10 {
             self.closes_in_a_row.store(0, Ordering::Relaxed);
-            self.manner.store(1, Ordering::Relaxed);
+            if self.manner.swap(1, Ordering::Relaxed) != 1 {
+                self.widened.notify_waiters();
+            }
             return;
         }
         let row = self.closes_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
@@ -107,8 +112,18 @@ impl Pool {
 
     /// Waits for a place; first come, first served.
     pub(super) async fn place(&self) -> Option<Place> {
-        let semaphore = if self.manner() == Manner::Keeps { &self.wide } else { &self.narrow };
-        Arc::clone(semaphore).acquire_owned().await.ok().map(Place)
+        let widened = self.widened.notified();
+        tokio::pin!(widened);
+        // Listened for before the manner is looked at: what it turns into meanwhile is not missed.
+        widened.as_mut().enable();
+        if self.manner() != Manner::Keeps {
+            tokio::select! {
+                biased;
+                permit = Arc::clone(&self.narrow).acquire_owned() => return permit.ok().map(Place),
+                () = widened => {}
+            }
+        }
+        Arc::clone(&self.wide).acquire_owned().await.ok().map(Place)
     }
 
     /// The most recently used connection that is still open.

@@ -46,7 +46,8 @@ impl Library {
         let rows = within(query::bind(sql, parameters).fetch_all(&self.pool)).await?;
         // One row without a record stands for an empty page.
         let total: i64 = rows.first().map(query::total).transpose()?.unwrap_or(0);
-        let records = rows.iter().filter_map(|row| query::record(row).transpose()).collect::<Result<Vec<_>, _>>()?;
+        let records =
+            rows.iter().filter_map(|row| query::record(row).transpose()).collect::<Result<Vec<_>, _>>()?;
         let total = match query.search {
             Some(_) => records.len() as u64,
             None => u64::try_from(total).unwrap_or(0),

@@ -230,10 +230,8 @@ fn pairs(subcategories: Vec<String>, parents: &[String]) -> Vec<Wanted> {
         [only] => Some(only),
         [] | [_, ..] => None,
     };
-    let with_parent = |(index, name)| Wanted {
-        category: parents.get(index).or(common).cloned(),
-        subcategory: Some(name),
-    };
+    let with_parent =
+        |(index, name)| Wanted { category: parents.get(index).or(common).cloned(), subcategory: Some(name) };
     subcategories.into_iter().enumerate().map(with_parent).collect()
 }
 
@@ -261,7 +259,12 @@ impl Parameters {
     fn parse(query: &str) -> Self {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let decode = |text: &str| decoded(text.replace('+', " ").as_bytes());
-        Self(pairs.filter(|(_, value)| !value.is_empty()).map(|(name, value)| (decode(name), decode(value))).collect())
+        Self(
+            pairs
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(name, value)| (decode(name), decode(value)))
+                .collect(),
+        )
     }
 
     fn first(&self, name: &str) -> Option<&str> {
@@ -307,7 +310,17 @@ mod tests {
         assert_eq!(Request::parse("/a.json?v=2"), Some(Request::StemHtml("a".into())));
         assert_eq!(Request::parse("/a.html"), Some(Request::StemHtml("a".into())));
         assert_eq!(Request::parse("/%ff%zz.html"), Some(Request::StemHtml("\u{fffd}%zz".into())));
-        for other in ["", "/x", "/.json", "/a/b.json", "/api/reports/", "/api/reports/a/b", "*", "/api", "/static/a.html"] {
+        for other in [
+            "",
+            "/x",
+            "/.json",
+            "/a/b.json",
+            "/api/reports/",
+            "/api/reports/a/b",
+            "*",
+            "/api",
+            "/static/a.html",
+        ] {
             assert_eq!(Request::parse(other), None, "{other}");
         }
     }
@@ -338,7 +351,8 @@ mod tests {
 
     #[test]
     fn filters_are_folded_paired_bounded_and_echoed() {
-        let query = list("category=A%E2%80%93B&subcategory=x&parentCategory=P&subcategory=y&has_audio=YES&channel=");
+        let query =
+            list("category=A%E2%80%93B&subcategory=x&parentCategory=P&subcategory=y&has_audio=YES&channel=");
         assert_eq!(query.filters.category, vec![Wanted::category("A-B".into())]);
         assert!(query.filters.subcategory.iter().all(|pair| pair.category.as_deref() == Some("P")));
         assert_eq!(query.filters.has_audio, Some(true));

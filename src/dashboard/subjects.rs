@@ -107,7 +107,9 @@ mod tests {
             subcategory: Some("Old"),
             structured: Some(r#"{"categories":[{"category":"A–B","subcategories":["x",1]},{"x":1}]}"#),
         };
-        for (category, subcategory) in [("Tech", ""), ("Tech", "Old"), ("", "Old"), ("A-B", ""), ("A-B", "x"), ("", "x")] {
+        for (category, subcategory) in
+            [("Tech", ""), ("Tech", "Old"), ("", "Old"), ("A-B", ""), ("A-B", "x"), ("", "x")]
+        {
             assert!(record.matches(&want(category, subcategory)), "{category}/{subcategory}");
         }
         for (category, subcategory) in [("A-B", "Old"), ("Tech", "x"), ("tech", ""), ("", "y")] {

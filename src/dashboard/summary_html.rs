@@ -37,7 +37,10 @@ mod tests {
 
     #[test]
     fn text_becomes_escaped_paragraphs() {
-        assert_eq!(render("a <b>\r\nc\n\n\n\n'd' & e"), "<p>a &lt;b&gt;<br>\nc</p>\n<p>&#39;d&#39; &amp; e</p>\n");
+        assert_eq!(
+            render("a <b>\r\nc\n\n\n\n'd' & e"),
+            "<p>a &lt;b&gt;<br>\nc</p>\n<p>&#39;d&#39; &amp; e</p>\n"
+        );
         assert_eq!(render(" \n\n "), "");
     }
 }

@@ -85,21 +85,27 @@ impl Evidence {
         self.entries.push_back(entry);
     }
 
-    /// Counts what came at or after `since_ms`, newest first.
+    /// What came at or after `since_ms`, newest first: a copy, so that it can be counted without holding a lock.
     #[must_use]
-    pub fn tally(&self, since_ms: i64) -> Tally {
-        let mut tally = Tally::default();
-        let mut seen: HashMap<u64, u8> = HashMap::new();
-        for entry in self.entries.iter().rev().filter(|entry| entry.at_ms >= since_ms) {
-            tally.add(entry, &mut seen);
-        }
-        tally
+    pub fn since(&self, since_ms: i64) -> Vec<Entry> {
+        self.entries.iter().rev().filter(|entry| entry.at_ms >= since_ms).copied().collect()
     }
 }
 
 // === impl Tally ===
 
 impl Tally {
+    /// Counts `entries`, which come newest first.
+    #[must_use]
+    pub fn of(entries: &[Entry]) -> Self {
+        let mut tally = Tally::default();
+        let mut seen: HashMap<u64, u8> = HashMap::new();
+        for entry in entries {
+            tally.add(entry, &mut seen);
+        }
+        tally
+    }
+
     fn add(&mut self, entry: &Entry, seen: &mut HashMap<u64, u8>) {
         self.all += 1;
         match entry.outcome {
@@ -144,7 +150,7 @@ mod tests {
         for _ in 0..300 {
             evidence.push(entry(7, Outcome::Match));
         }
-        let tally = evidence.tally(0);
+        let tally = Tally::of(&evidence.since(0));
         assert_eq!((tally.counted, tally.all), (3, 300));
     }
 
@@ -152,8 +158,8 @@ mod tests {
     fn what_is_older_than_the_window_does_not_count() {
         let mut evidence = Evidence::default();
         evidence.push(entry(1, Outcome::Match));
-        assert_eq!(evidence.tally(11).counted, 0);
-        assert_eq!(evidence.tally(10).counted, 1);
+        assert_eq!(Tally::of(&evidence.since(11)).counted, 0);
+        assert_eq!(Tally::of(&evidence.since(10)).counted, 1);
     }
 
     #[test]
@@ -163,6 +169,6 @@ mod tests {
             evidence.push(entry(1, Outcome::Match));
         }
         evidence.push(entry(1, Outcome::Mismatch));
-        assert_eq!(evidence.tally(0).mismatches, 1);
+        assert_eq!(Tally::of(&evidence.since(0)).mismatches, 1);
     }
 }

@@ -10,14 +10,15 @@
 )]
 
 mod client;
-mod dashboard;
 mod flip;
 mod harness;
 mod metrics;
 mod outcomes;
 mod proxy;
+mod recorded;
 mod rig;
 mod serial;
+mod serial_dashboard;
 mod serve;
 mod stores;
 mod streaming;

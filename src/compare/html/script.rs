@@ -46,7 +46,7 @@ impl Script {
             let Some(name) = assigned(before) else { continue };
             tried += 1;
             if let Ok((node, end)) = parse_prefix(value, depth) {
-                code.push_str("\u{fffc}");
+                code.push('\u{fffc}');
                 data.push((name.to_owned(), node));
                 rest = value.get(end..).unwrap_or_default();
             }

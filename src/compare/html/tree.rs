@@ -27,6 +27,9 @@ const SELF_CLOSING: &[&str] =
 /// Elements whose content is text, whatever it looks like.
 const RAW: &[&str] = &["script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"];
 
+/// Longest text that [`Element::render`] begins to write, in bytes; the difference cuts it further.
+const RENDERED_BYTES: usize = 600;
+
 /// A page.
 pub(super) struct Page {
     pub(super) root: Element,
@@ -97,6 +100,7 @@ pub(super) fn is_deep(text: &str, depth: usize) -> bool {
 /// Parses a page; None if it nests more deeply than `depth`.
 pub(super) fn parse(text: &str, depth: usize) -> Option<Page> {
     let html = Html::parse_document(text);
+    // The type itself is html5ever's, which scraper does not pass on.
     let quirks = format!("{:?}", html.quirks_mode) == "Quirks";
     Some(Page { root: Element::read(html.root_element(), false, depth)?, quirks })
 }
@@ -167,7 +171,11 @@ impl Element {
                         )?));
                     }
                     // Comments do not count, and text goes on behind them.
-                    _ => {}
+                    Parsed::Document
+                    | Parsed::Fragment
+                    | Parsed::Doctype(_)
+                    | Parsed::Comment(_)
+                    | Parsed::ProcessingInstruction(_) => {}
                 }
             }
         }
@@ -197,7 +205,7 @@ impl Element {
     }
 
     fn write(&self, text: &mut String) {
-        if text.len() > 600 {
+        if text.len() > RENDERED_BYTES {
             return;
         }
         text.push('<');

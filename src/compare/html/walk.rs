@@ -20,9 +20,13 @@ struct Place {
     at: String,
 }
 
-/// How often each tag occurs among the children of either side.
+/// The children of both sides by tag, so that places are known without counting again.
 struct Siblings<'e> {
+    /// How often each tag occurs on the side that has more of it.
     most: HashMap<&'e str, usize>,
+    /// The number of each child among those of its tag, from 1.
+    from: Vec<usize>,
+    to: Vec<usize>,
 }
 
 /// Compares two root elements.
@@ -110,7 +114,7 @@ fn children(from: &Element, to: &Element, place: &Place, collector: &mut Collect
     }
     for (i, j) in &alignment.pairs {
         let (Some(left), Some(right)) = (from.children.get(*i), to.children.get(*j)) else { continue };
-        let below = siblings.place(place, &from.children, *i);
+        let below = siblings.place(place, left, siblings.from.get(*i));
         match (left, right) {
             (Child::Element(left), Child::Element(right)) => element(left, right, &below, collector),
             (Child::Text(left), Child::Text(right)) if left.text != right.text => {
@@ -126,12 +130,13 @@ fn children(from: &Element, to: &Element, place: &Place, collector: &mut Collect
             (Child::Element(_) | Child::Text(_), _) => {}
         }
     }
-    for (kind, side, positions) in
-        [(Kind::Removed, &from.children, &alignment.removed), (Kind::Added, &to.children, &alignment.added)]
-    {
+    for (kind, side, positions, numbers) in [
+        (Kind::Removed, &from.children, &alignment.removed, &siblings.from),
+        (Kind::Added, &to.children, &alignment.added, &siblings.to),
+    ] {
         for position in positions {
             let Some(child) = side.get(*position) else { continue };
-            let below = siblings.place(place, side, *position);
+            let below = siblings.place(place, child, numbers.get(*position));
             let sides = if kind == Kind::Removed {
                 Sides::from_only(child.render())
             } else {
@@ -236,25 +241,30 @@ impl Child {
 impl<'e> Siblings<'e> {
     fn of(from: &'e [Child], to: &'e [Child]) -> Self {
         let mut most: HashMap<&str, usize> = HashMap::new();
-        for side in [from, to] {
+        let mut numbers = |side: &'e [Child]| -> Vec<usize> {
             let mut counts: HashMap<&str, usize> = HashMap::new();
-            side.iter().for_each(|child| *counts.entry(child.step()).or_default() += 1);
-            for (step, count) in counts {
-                let most = most.entry(step).or_default();
-                *most = (*most).max(count);
-            }
-        }
-        Self { most }
+            let number = |child: &'e Child| {
+                let count = counts.entry(child.step()).or_default();
+                *count += 1;
+                let most = most.entry(child.step()).or_default();
+                *most = (*most).max(*count);
+                *count
+            };
+            side.iter().map(number).collect()
+        };
+        let (from, to) = (numbers(from), numbers(to));
+        Self { most, from, to }
     }
 
     /// The place of a child; one that has siblings of its tag on either side has a position.
-    fn place(&self, parent: &Place, side: &[Child], position: usize) -> Place {
-        let Some(child) = side.get(position) else { return parent.clone() };
+    fn place(&self, parent: &Place, child: &Child, number: Option<&usize>) -> Place {
         let step = child.step();
-        if self.most.get(step).is_none_or(|most| *most < 2) {
-            return Place { path: format!("{}/{step}", parent.path), at: format!("{}/{step}", parent.at) };
+        match number {
+            Some(number) if self.most.get(step).is_some_and(|most| *most > 1) => Place {
+                path: format!("{}/{step}[*]", parent.path),
+                at: format!("{}/{step}[{number}]", parent.at),
+            },
+            _ => Place { path: format!("{}/{step}", parent.path), at: format!("{}/{step}", parent.at) },
         }
-        let number = side.iter().take(position + 1).filter(|other| other.step() == step).count();
-        Place { path: format!("{}/{step}[*]", parent.path), at: format!("{}/{step}[{number}]", parent.at) }
     }
 }

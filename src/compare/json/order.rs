@@ -98,7 +98,7 @@ fn texts<'n>(keys: &[SortKey<'n>]) -> Option<Vec<&'n str>> {
 fn is_other_collation(left: &[&str], right: &[&str]) -> bool {
     [Ordering::Less, Ordering::Greater].into_iter().any(|direction| {
         let by_code = |side: &[&str]| is_sorted(side, direction, |text| (*text).to_owned());
-        let by_word = |side: &[&str]| is_sorted(side, direction, |text| dictionary(text));
+        let by_word = |side: &[&str]| is_sorted(side, direction, dictionary);
         (by_code(left) && by_word(right)) || (by_word(left) && by_code(right))
     })
 }

@@ -75,7 +75,8 @@ static SUMMARY: LazyLock<String> = LazyLock::new(|| {
 });
 
 static FIND_BY_ID: LazyLock<String> = LazyLock::new(|| find_sql("c.id = $1"));
-static FIND_BY_STEM: LazyLock<String> = LazyLock::new(|| find_sql("(c.video_id = $1 AND NOT c.video_id_absent)"));
+static FIND_BY_STEM: LazyLock<String> =
+    LazyLock::new(|| find_sql("(c.video_id = $1 AND NOT c.video_id_absent)"));
 
 static FACETS: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -264,8 +265,10 @@ impl Where {
         if wanted.is_empty() {
             return;
         }
-        let names = self.parameter(Parameter::Texts(wanted.iter().map(|want| want.category.clone()).collect()));
-        let below = self.parameter(Parameter::Texts(wanted.iter().map(|want| want.subcategory.clone()).collect()));
+        let names =
+            self.parameter(Parameter::Texts(wanted.iter().map(|want| want.category.clone()).collect()));
+        let below =
+            self.parameter(Parameter::Texts(wanted.iter().map(|want| want.subcategory.clone()).collect()));
         self.conditions.push(format!(
             "c.facets ?| ARRAY(SELECT (CASE WHEN w.sub IS NULL THEN jsonb_build_array(w.name) \
              ELSE jsonb_build_array(w.name, w.sub) END)::text \

@@ -109,7 +109,9 @@ fn explain(path: &Path, error: &rusqlite::Error) -> OpenFailure {
         Some(ErrorCode::NotADatabase) => {
             format!("The file {name} is not a SQLite database; name the dashboard's library file.")
         }
-        _ => format!("The SQLite library {name} cannot be read ({error}); check that it is whole and readable."),
+        _ => format!(
+            "The SQLite library {name} cannot be read ({error}); check that it is whole and readable."
+        ),
     })
 }
 
@@ -188,7 +190,8 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<BTreeSet<St
 /// `plain(x)`, `whole(x)`: cells as the API reads them. `about(category, subcategory, structured, wanted)`: whether a
 /// record is about any of `wanted`, a JSON array of [`Wanted`].
 fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
+    let flags =
+        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     connection.create_scalar_function("plain", 1, flags, |context| Ok(plain(context.get_raw(0))))?;
     connection.create_scalar_function("whole", 1, flags, |context| Ok(whole(context.get_raw(0))))?;
     connection.create_scalar_function("about", 4, flags, about)

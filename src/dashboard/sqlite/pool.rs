@@ -58,7 +58,11 @@ impl Pool {
             let mut reader = Reader { path: path.to_owned(), open: None };
             thread::Builder::new()
                 .name(format!("sqlite-{number}"))
-                .spawn(move || while let Some(job) = next(&queue) { job(&mut reader) })
+                .spawn(move || {
+                    while let Some(job) = next(&queue) {
+                        job(&mut reader)
+                    }
+                })
                 .map_err(|error| OpenError(format!("No thread can be started to read SQLite ({error}).")))?;
         }
         Ok(Self { jobs })

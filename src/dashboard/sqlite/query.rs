@@ -249,7 +249,9 @@ impl Columns<'_> {
     /// The summary that stands for the record, its `text` or `kind`: the legacy one, else the best variant's latest.
     fn summary(&self, part: &str) -> String {
         let (legacy_part, variant_part) = match part {
-            "kind" => ("COALESCE(NULLIF(plain(s.summary_type), ''), 'comprehensive')", "plain(v.variant_type)"),
+            "kind" => {
+                ("COALESCE(NULLIF(plain(s.summary_type), ''), 'comprehensive')", "plain(v.variant_type)")
+            }
             _ => ("plain(s.summary_text)", "plain(v.content)"),
         };
         let legacy = if self.0.has(Table::Legacy, "content_id") {
