@@ -659,6 +659,6 @@ async fn a_store_that_cannot_be_opened_says_why() {
     let url = pg_database().await;
     let error = Dashboard::postgres(&url).await.unwrap_err().to_string();
     assert!(error.contains("flipgate migrate"), "{error}");
-    let error = Dashboard::postgres(&format!("{url}_not")).await.unwrap_err().to_string();
+    let error = Dashboard::postgres(&url.replace("/test_", "/not_")).await.unwrap_err().to_string();
     assert!(error.contains("no such database"), "{error}");
 }
