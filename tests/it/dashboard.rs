@@ -526,6 +526,39 @@ async fn older_libraries_lack_columns_and_tables() {
     assert_eq!((report["title"].as_str(), report["original_language"].as_str()), (Some("One"), Some("en")));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plans_own_schema_is_completed_and_the_migrations_may_run_again() {
+    let library = Library::of(&[SCHEMA, NASTY]);
+    let Some(url) = pg_url().await else { return };
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(
+        "CREATE TABLE content (id text PRIMARY KEY, video_id text NOT NULL UNIQUE
+            CHECK (video_id ~ '^[A-Za-z0-9_-]{11}$'), title text NOT NULL, channel_name text, canonical_url text,
+            thumbnail_url text, duration_seconds integer, indexed_at timestamptz DEFAULT now(),
+            updated_at timestamptz DEFAULT now(), analysis_json jsonb, topics_json jsonb,
+            language text CHECK (language ~ '^[a-z]{2}$' OR language IS NULL), content_type text,
+            complexity_level text, has_audio boolean DEFAULT false);
+         CREATE TABLE content_summaries (id bigserial PRIMARY KEY,
+            video_id text REFERENCES content(video_id) ON DELETE CASCADE,
+            variant text NOT NULL DEFAULT 'comprehensive', revision integer NOT NULL DEFAULT 1, html text NOT NULL,
+            raw_json jsonb, created_at timestamptz, updated_at timestamptz, UNIQUE (video_id, variant, revision))",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    migrate::run(&library.path, &url).await.unwrap();
+    sqlx::raw_sql("DROP TABLE _sqlx_migrations").execute(&mut connection).await.unwrap();
+    let report = migrate::run(&library.path, &url).await.unwrap();
+    assert!(report.tables.iter().all(|table| table.unchanged == table.read));
+    let sqlite = Dashboard::sqlite(&library.path).await.unwrap();
+    let postgres = Dashboard::postgres(&url).await.unwrap();
+    Stores { sqlite, postgres, url }.everything().await;
+    let deleted =
+        "DELETE FROM content WHERE id = 't1'; SELECT 1 / (NOT EXISTS (SELECT 1 FROM content_summaries
+        WHERE video_id = 'tttttttttt1'))::int";
+    sqlx::raw_sql(deleted).execute(&mut connection).await.unwrap();
+}
+
 // === Changes show ===
 
 #[tokio::test(flavor = "multi_thread")]
@@ -638,6 +671,26 @@ async fn a_replaced_or_changed_sqlite_file_is_answered_anew() {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(!String::from_utf8_lossy(&answer.body).contains("nasty"));
     assert!(!sqlite.up().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_at_work_neither_blocks_nor_shows() {
+    let library = Library::of(&[
+        "PRAGMA journal_mode = WAL",
+        SCHEMA,
+        "INSERT INTO content (id, title) VALUES ('a', 'one')",
+    ]);
+    let sqlite = Dashboard::sqlite(&library.path).await.unwrap();
+    let writer = rusqlite::Connection::open(&library.path).unwrap();
+    for (script, title) in [
+        ("BEGIN IMMEDIATE; UPDATE content SET title = 'two'", "one"),
+        ("COMMIT", "two"),
+        ("PRAGMA wal_checkpoint(TRUNCATE)", "two"),
+    ] {
+        writer.execute_batch(script).unwrap();
+        let answer = sqlite.answer(&Method::GET, "/api/reports/a").await.unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&answer.body).unwrap()["title"], title, "{script}");
+    }
 }
 
 // === Requests and refusals ===
