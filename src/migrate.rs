@@ -21,7 +21,7 @@ use sqlx::postgres::PgPool;
 
 use self::mapping::Mapped;
 use self::quarantine::Quarantine;
-use self::source::{Batch, Source, Table};
+use self::source::{Batch, Batches, Source, Table};
 use self::target::Stored;
 use crate::pg;
 
@@ -63,7 +63,7 @@ struct Run {
 
 /// Applies the schema to `to` (a postgres URL) and copies the library at `from`.
 ///
-/// The source is read in one transaction a table; each batch is one transaction in the target, so an interrupted run
+/// The source is read in one transaction, so as of one moment; each batch is one transaction in the target, so an interrupted run
 /// leaves whole batches and the next run goes on from there.
 pub async fn run(from: &Path, to: &str) -> Result<Report, MigrateError> {
     let source = Source::open(from)?;
@@ -73,8 +73,8 @@ pub async fn run(from: &Path, to: &str) -> Result<Report, MigrateError> {
     let quarantine = Quarantine::begin(&pool).await.map_err(|error| MigrateError(target.explain(&error)))?;
     let copy = Run { pool, target, quarantine };
     let mut tables = Vec::new();
-    for table in [Table::Content, Table::Legacy, Table::Variants] {
-        tables.push(copy.table(&source, table).await?);
+    for (table, batches) in source.tables {
+        tables.push(copy.table(table, batches).await?);
     }
     copy.pool.close().await;
     Ok(Report { tables })
@@ -83,10 +83,9 @@ pub async fn run(from: &Path, to: &str) -> Result<Report, MigrateError> {
 // === impl Run ===
 
 impl Run {
-    async fn table(&self, source: &Source, table: Table) -> Result<TableReport, MigrateError> {
+    async fn table(&self, table: Table, mut batches: Batches) -> Result<TableReport, MigrateError> {
         let mut report = TableReport::new(table);
         let mut waiting = Vec::new();
-        let mut batches = source.batches(table);
         while let Some(batch) = batches.recv().await {
             let batch = batch?;
             report.read += batch.len() as u64;

@@ -1,6 +1,6 @@
-//! The SQLite library as batches of rows, read on a thread of its own with one read transaction a table.
+//! The SQLite library as batches of rows, read on a thread of its own in one read transaction.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
 use serde_json::{Map, Value};
@@ -16,10 +16,15 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Batches read ahead.
 const AHEAD: usize = 1;
 
-/// A library to copy from.
+/// A library to copy from: its tables in the order to copy them, all of one moment.
 pub(super) struct Source {
-    path: PathBuf,
+    pub(super) tables: Vec<(Table, Batches)>,
 }
+
+/// A table's rows in the order of their row numbers; none if there is no such table.
+pub(super) type Batches = Receiver<Result<Batch, MigrateError>>;
+
+type Sink = Sender<Result<Batch, MigrateError>>;
 
 /// A table of the library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,46 +75,41 @@ impl Table {
 // === impl Source ===
 
 impl Source {
-    /// Opens the library for reading.
+    /// Opens the library and begins to read it.
     pub(super) fn open(path: &Path) -> Result<Self, MigrateError> {
-        dashboard::read_only(path).map_err(|error| MigrateError(error.0))?;
-        Ok(Self { path: path.to_owned() })
-    }
-
-    /// All rows of a table in the order of their row numbers; none if there is no such table.
-    pub(super) fn batches(&self, table: Table) -> Receiver<Result<Batch, MigrateError>> {
-        let (sender, batches) = channel(AHEAD);
-        let path = self.path.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = read(&path, table, &sender) {
-                // If nobody receives any more, nobody asks why.
-                let _ = sender.blocking_send(Err(error));
-            }
-        });
-        batches
+        let connection = dashboard::read_only(path).map_err(|error| MigrateError(error.0))?;
+        let (mut sinks, mut tables) = (Vec::new(), Vec::new());
+        for table in [Table::Content, Table::Legacy, Table::Variants] {
+            let (sink, batches) = channel(AHEAD);
+            sinks.push((table, sink));
+            tables.push((table, batches));
+        }
+        let path = path.to_owned();
+        tokio::task::spawn_blocking(move || read(&path, &connection, sinks));
+        Ok(Self { tables })
     }
 }
 
-fn read(
-    path: &Path,
-    table: Table,
-    batches: &Sender<Result<Batch, MigrateError>>,
-) -> Result<(), MigrateError> {
-    let connection = dashboard::read_only(path).map_err(|error| MigrateError(error.0))?;
-    stream(&connection, table, batches).map_err(|error| {
-        MigrateError(format!(
-            "Table {} of the SQLite library {} cannot be read ({error}); check the file with `PRAGMA integrity_check`.",
-            table.name(),
-            path.display()
-        ))
-    })
+fn read(path: &Path, connection: &Connection, sinks: Vec<(Table, Sink)>) {
+    // A summary written after its record was passed by would look like an orphan: all tables are read as of one moment.
+    let moment = connection.unchecked_transaction();
+    let mut failed = moment.as_ref().err().map(ToString::to_string);
+    for (table, sink) in sinks {
+        let failure =
+            failed.take().or_else(|| stream(connection, table, &sink).err().map(|error| error.to_string()));
+        if let Some(error) = failure {
+            // If nobody receives any more, nobody asks why.
+            let _ = sink.blocking_send(Err(MigrateError(format!(
+                "Table {} of the SQLite library {} cannot be read ({error}); check it with `PRAGMA integrity_check`.",
+                table.name(),
+                path.display()
+            ))));
+            return;
+        }
+    }
 }
 
-fn stream(
-    connection: &Connection,
-    table: Table,
-    batches: &Sender<Result<Batch, MigrateError>>,
-) -> rusqlite::Result<()> {
+fn stream(connection: &Connection, table: Table, sink: &Sink) -> rusqlite::Result<()> {
     let names = column_names(connection, table)?;
     if names.is_empty() {
         return Ok(());
@@ -127,14 +127,14 @@ fn stream(
         batch.push(row);
         if batch.len() >= BATCH_ROWS || bytes >= BATCH_BYTES {
             bytes = 0;
-            if batches.blocking_send(Ok(std::mem::take(&mut batch))).is_err() {
+            if sink.blocking_send(Ok(std::mem::take(&mut batch))).is_err() {
                 return Ok(());
             }
         }
     }
     if !batch.is_empty() {
         // As above: without a receiver there is nothing left to do.
-        let _ = batches.blocking_send(Ok(batch));
+        let _ = sink.blocking_send(Ok(batch));
     }
     Ok(())
 }

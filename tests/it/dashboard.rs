@@ -14,6 +14,20 @@ use crate::harness::{pg_database, shared};
 
 // === What the tests stand on ===
 
+/// A fresh database with these options of `CREATE DATABASE`; `None` (said aloud) if this server does not know them.
+async fn database_with(options: &str) -> Option<String> {
+    let url = pg_database().await;
+    let with = url.replace("/test_", "/with_");
+    let name = with.split('/').nth(3).and_then(|rest| rest.split('?').next()).unwrap();
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    let sql = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' {options}");
+    if let Err(error) = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await {
+        eprintln!("SKIPPED: this PostgreSQL makes no database with {options} ({error})");
+        return None;
+    }
+    Some(with)
+}
+
 /// The real library, or `None` (said aloud) where it is missing.
 fn real_library() -> Option<PathBuf> {
     shared().map(|shared| shared.join("data/library.db"))
@@ -28,7 +42,10 @@ struct Stores {
 
 impl Stores {
     async fn of(library: &Path) -> Self {
-        let url = pg_database().await;
+        Self::at(pg_database().await, library).await
+    }
+
+    async fn at(url: String, library: &Path) -> Self {
         migrate::run(library, &url).await.unwrap();
         let sqlite = Dashboard::sqlite(library).await.unwrap();
         let postgres = Dashboard::postgres(&url).await.unwrap();
@@ -426,6 +443,13 @@ async fn a_nasty_library_is_answered_alike_from_both_stores() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn order_and_search_do_not_depend_on_the_databases_collation() {
+    let library = Library::of(&[SCHEMA, NASTY]);
+    let Some(url) = database_with("LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR'").await else { return };
+    Stores::at(url, &library.path).await.everything().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hostile_text_stays_text() {
     let library = Library::of(&[SCHEMA, NASTY]);
     let sqlite = Dashboard::sqlite(&library.path).await.unwrap();
@@ -497,6 +521,39 @@ async fn older_libraries_lack_columns_and_tables() {
     stores.everything().await;
     let report = stores.json("/api/reports/aaaaaaaaaaa").await;
     assert_eq!((report["title"].as_str(), report["original_language"].as_str()), (Some("One"), Some("en")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plans_own_schema_is_completed_and_the_migrations_may_run_again() {
+    let library = Library::of(&[SCHEMA, NASTY]);
+    let url = pg_database().await;
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(
+        "CREATE TABLE content (id text PRIMARY KEY, video_id text NOT NULL UNIQUE
+            CHECK (video_id ~ '^[A-Za-z0-9_-]{11}$'), title text NOT NULL, channel_name text, canonical_url text,
+            thumbnail_url text, duration_seconds integer, indexed_at timestamptz DEFAULT now(),
+            updated_at timestamptz DEFAULT now(), analysis_json jsonb, topics_json jsonb,
+            language text CHECK (language ~ '^[a-z]{2}$' OR language IS NULL), content_type text,
+            complexity_level text, has_audio boolean DEFAULT false);
+         CREATE TABLE content_summaries (id bigserial PRIMARY KEY,
+            video_id text REFERENCES content(video_id) ON DELETE CASCADE,
+            variant text NOT NULL DEFAULT 'comprehensive', revision integer NOT NULL DEFAULT 1, html text NOT NULL,
+            raw_json jsonb, created_at timestamptz, updated_at timestamptz, UNIQUE (video_id, variant, revision))",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    migrate::run(&library.path, &url).await.unwrap();
+    sqlx::raw_sql("DROP TABLE _sqlx_migrations").execute(&mut connection).await.unwrap();
+    let report = migrate::run(&library.path, &url).await.unwrap();
+    assert!(report.tables.iter().all(|table| table.unchanged == table.read));
+    let sqlite = Dashboard::sqlite(&library.path).await.unwrap();
+    let postgres = Dashboard::postgres(&url).await.unwrap();
+    Stores { sqlite, postgres, url }.everything().await;
+    let deleted =
+        "DELETE FROM content WHERE id = 't1'; SELECT 1 / (NOT EXISTS (SELECT 1 FROM content_summaries
+        WHERE video_id = 'tttttttttt1'))::int";
+    sqlx::raw_sql(deleted).execute(&mut connection).await.unwrap();
 }
 
 // === Changes show ===
@@ -611,6 +668,26 @@ async fn a_replaced_or_changed_sqlite_file_is_answered_anew() {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(!String::from_utf8_lossy(&answer.body).contains("nasty"));
     assert!(!sqlite.up().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_at_work_neither_blocks_nor_shows() {
+    let library = Library::of(&[
+        "PRAGMA journal_mode = WAL",
+        SCHEMA,
+        "INSERT INTO content (id, title) VALUES ('a', 'one')",
+    ]);
+    let sqlite = Dashboard::sqlite(&library.path).await.unwrap();
+    let writer = rusqlite::Connection::open(&library.path).unwrap();
+    for (script, title) in [
+        ("BEGIN IMMEDIATE; UPDATE content SET title = 'two'", "one"),
+        ("COMMIT", "two"),
+        ("PRAGMA wal_checkpoint(TRUNCATE)", "two"),
+    ] {
+        writer.execute_batch(script).unwrap();
+        let answer = sqlite.answer(&Method::GET, "/api/reports/a").await.unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&answer.body).unwrap()["title"], title, "{script}");
+    }
 }
 
 // === Requests and refusals ===
