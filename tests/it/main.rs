@@ -11,6 +11,7 @@
 
 mod client;
 mod dashboard;
+mod demo;
 mod flip;
 mod harness;
 mod metrics;

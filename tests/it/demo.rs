@@ -1,0 +1,95 @@
+//! `flipgate demo`: the main job, as a newcomer runs it.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+use crate::client;
+use crate::harness::{shared, wait_until};
+
+fn demo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flipgate"));
+    command.arg("demo").args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Exit code and standard output of a demo that ends by itself.
+async fn once(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = demo(arguments).arg("--once").output().await.unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[tokio::test]
+async fn three_planted_defects_are_found() {
+    let (code, said) = once(&["--rows", "30"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(said.matches("planted ").count(), 3, "{said}");
+    for path in
+        ["has_audio` is true in sqlite and false in postgres", "categories/*` is missing", "indexed_at` is"]
+    {
+        assert!(said.contains(path), "no finding of {path}:\n{said}");
+    }
+    assert!(said.contains(" 0 not compared"), "{said}");
+}
+
+#[tokio::test]
+async fn a_clean_copy_is_clean() {
+    let (code, said) = once(&["--rows", "30", "--clean"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(" 0 differ, 0 not compared") && said.contains("0 findings"), "{said}");
+}
+
+#[tokio::test]
+async fn every_read_of_the_real_library_gives_the_same_document() {
+    let Some(shared) = shared() else { return };
+    let library = shared.join("data/library.db");
+    let before = std::fs::metadata(&library).unwrap().modified().unwrap();
+    let (code, said) = once(&["--library", library.to_str().unwrap(), "--clean"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("content: 81 of 81 rows"), "{said}");
+    assert_eq!(std::fs::metadata(&library).unwrap().modified().unwrap(), before, "it was written to");
+}
+
+#[tokio::test]
+async fn a_library_that_is_none_is_named() {
+    let output = demo(&["--library", "Cargo.toml", "--once"]).output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("Cargo.toml cannot be copied"), "{said}");
+}
+
+#[tokio::test]
+async fn it_goes_on_until_it_is_stopped_and_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    // Root's PostgreSQL runs as another user, who must get in.
+    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
+    let mut child =
+        demo(&["--rows", "5", "--clean", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .env("TMPDIR", directory.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut proxy = None;
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if let Some(address) = line.strip_prefix("proxy      http://") {
+            proxy = Some(address.parse().unwrap());
+        }
+        if line.starts_with("Stop with") {
+            break;
+        }
+    }
+    let answer = client::get(proxy.unwrap(), "/api/filters").await.unwrap();
+    assert_eq!(answer.status, 200);
+    kill(Pid::from_raw(child.id().unwrap().try_into().unwrap()), Signal::SIGINT).unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(60), child.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    wait_until("nothing is left behind", async || {
+        std::fs::read_dir(directory.path()).unwrap().next().is_none()
+    })
+    .await;
+}
