@@ -18,7 +18,7 @@ use crate::side::{Pair, Side};
 
 pub use self::environment::Environment;
 
-/// What the command line set, as written.
+/// What the command line set, as written; the environment can set the same.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
     /// `--config`.
@@ -166,7 +166,7 @@ impl Config {
     /// [`ConfigError`] with every problem found.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
         let variables = environment.read()?;
-        let path = flags.config.clone().or_else(|| variables.config.clone());
+        let path = flags.config.clone().or_else(|| variables.flags.config.clone());
         let file = path.map(|path| file::read(&path)).transpose()?.unwrap_or_default();
         resolve::resolve(&file, &variables, flags)
     }

@@ -2,16 +2,17 @@
 //!
 //! Labels are enums, backend names and the `match` strings of routes; nothing from a request becomes one.
 
-use std::sync::atomic::{Ordering, fence};
+mod accounting;
+
 use std::time::Duration;
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::{Metric, MetricFamily};
+use prometheus::core::Collector;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use self::accounting::Accounting;
 use crate::backend::Role;
 use crate::ledger::outcome::{Outcome, Reason};
 use crate::side::{Pair, Side};
@@ -47,15 +48,6 @@ pub struct Metrics {
     pub capture_bytes: Gauge,
     /// Client connections that are open.
     pub connections: IntGauge,
-}
-
-/// Requests, outcomes, and the difference of the two, read together.
-#[derive(Debug, Clone)]
-struct Accounting {
-    requests: IntCounterVec,
-    outcomes: IntCounterVec,
-    pending: Opts,
-    descriptions: Vec<Desc>,
 }
 
 /// The series of one route, looked up once.
@@ -194,14 +186,12 @@ impl Metrics {
     pub fn request(&self, route: usize, method: &str, code: u16, primary: Option<Side>) {
         let primary = primary.map_or("none", |side| self.names.get(side).as_str());
         let code = code.to_string();
-        let label = self.label(route);
-        self.accounting.requests.with_label_values(&[label, method, &code, primary]).inc();
+        self.accounting.request([self.label(route), method, &code, primary]);
     }
 
     /// Counts one outcome.
     pub fn outcome(&self, route: usize, outcome: Outcome, reason: Reason) {
-        let values = [self.label(route), outcome.label(), reason.label()];
-        self.accounting.outcomes.with_label_values(&values).inc();
+        self.accounting.outcome([self.label(route), outcome.label(), reason.label()]);
     }
 
     /// Counts one difference.
@@ -284,21 +274,12 @@ impl Metrics {
 
     /// How many requests ended with `outcome`, over all routes and reasons.
     pub fn outcomes(&self, outcome: Outcome) -> u64 {
-        let families = self.accounting.outcomes.collect();
-        let has_label =
-            |metric: &&Metric| metric.get_label().iter().any(|label| label.value() == outcome.label());
-        let metrics = families.iter().flat_map(MetricFamily::get_metric).filter(has_label);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "counts are whole and stay far below 2^53"
-        )]
-        metrics.map(|metric| metric.get_counter().get_value() as u64).sum()
+        self.accounting.ended(outcome)
     }
 
     /// Requests counted that have no outcome yet.
     pub fn pending(&self) -> i64 {
-        self.accounting.read().1
+        self.accounting.pending()
     }
 
     /// The text Prometheus scrapes.
@@ -313,51 +294,6 @@ impl Metrics {
 
     fn label(&self, route: usize) -> &str {
         self.routes.get(route).map_or("other", |series| series.label.as_str())
-    }
-}
-
-// === impl Accounting ===
-
-impl Accounting {
-    fn new() -> prometheus::Result<Self> {
-        let requests = IntCounterVec::new(
-            Opts::new("flipgate_requests_total", "Requests from clients, by the status they were answered."),
-            &["route", "method", "code", "primary"],
-        )?;
-        let outcomes = IntCounterVec::new(
-            Opts::new("flipgate_outcomes_total", "How requests ended: each in exactly one outcome."),
-            &["route", "outcome", "reason"],
-        )?;
-        let pending = Opts::new("flipgate_outcomes_pending", "Requests counted that have no outcome yet.");
-        let mut descriptions: Vec<Desc> =
-            requests.desc().into_iter().chain(outcomes.desc()).cloned().collect();
-        descriptions.extend(IntGauge::with_opts(pending.clone())?.desc().into_iter().cloned());
-        Ok(Accounting { requests, outcomes, pending, descriptions })
-    }
-
-    /// Both counters and what they differ by. Outcomes are read first: each was counted after its request, so the
-    /// difference is never negative, and it is exact for just these readings.
-    fn read(&self) -> (Vec<MetricFamily>, i64) {
-        let outcomes = self.outcomes.collect();
-        fence(Ordering::SeqCst);
-        let requests = self.requests.collect();
-        let pending = total(&requests) - total(&outcomes);
-        (requests.into_iter().chain(outcomes).collect(), pending)
-    }
-}
-
-impl Collector for Accounting {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descriptions.iter().collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let (mut families, pending) = self.read();
-        if let Ok(gauge) = IntGauge::with_opts(self.pending.clone()) {
-            gauge.set(pending);
-            families.extend(gauge.collect());
-        }
-        families
     }
 }
 
@@ -382,15 +318,6 @@ impl RouteSeries {
             latency_ratio: latency_ratio.with_label_values(&[label]),
         }
     }
-}
-
-fn total(families: &[MetricFamily]) -> i64 {
-    #[expect(clippy::cast_possible_truncation, reason = "counts stay far below 2^53")]
-    families
-        .iter()
-        .flat_map(MetricFamily::get_metric)
-        .map(|metric| metric.get_counter().get_value() as i64)
-        .sum()
 }
 
 fn registered<C: Collector + Clone + 'static>(registry: &Registry, series: C) -> prometheus::Result<C> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{ConfigError, Secret, keys};
+use super::{ConfigError, Flags, Secret, keys};
 
 const PREFIX: &str = "FLIPGATE_";
 /// Variables that Kubernetes injects for a service named flipgate.
@@ -31,25 +31,19 @@ const KNOWN: &[&str] = &[
 #[derive(Debug, Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
+/// What the environment sets.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Variables {
-    pub config: Option<PathBuf>,
-    pub listen: Option<String>,
-    pub admin_listen: Option<String>,
-    pub sqlite: Option<String>,
-    pub postgres: Option<String>,
-    pub from: Option<String>,
-    pub to: Option<String>,
-    pub dashboard: Option<String>,
-    pub primary: Option<String>,
-    pub state_dir: Option<PathBuf>,
+    /// What flags can set as well.
+    pub flags: Flags,
     pub admin_token: Option<Secret>,
     pub admin_read_token: Option<Secret>,
-    pub admin_token_file: Option<PathBuf>,
     pub database_url: Option<String>,
     pub read_from_postgres: Option<bool>,
     pub dual_write: Option<bool>,
 }
+
+// === impl Environment ===
 
 impl Environment {
     /// Of this process. Values that are not UTF-8 cannot be meant for flipgate.
@@ -82,20 +76,23 @@ impl Environment {
         if !problems.is_empty() {
             return Err(ConfigError(problems));
         }
+        let path = |name| self.get(name).map(PathBuf::from);
         Ok(Variables {
-            config: self.get("FLIPGATE_CONFIG").map(PathBuf::from),
-            listen: self.get("FLIPGATE_LISTEN"),
-            admin_listen: self.get("FLIPGATE_ADMIN_LISTEN"),
-            sqlite: self.get("FLIPGATE_SQLITE"),
-            postgres: self.get("FLIPGATE_POSTGRES"),
-            from: self.get("FLIPGATE_FROM"),
-            to: self.get("FLIPGATE_TO"),
-            dashboard: self.get("FLIPGATE_DASHBOARD"),
-            primary: self.get("FLIPGATE_PRIMARY"),
-            state_dir: self.get("FLIPGATE_STATE_DIR").map(PathBuf::from),
+            flags: Flags {
+                config: path("FLIPGATE_CONFIG"),
+                listen: self.get("FLIPGATE_LISTEN"),
+                admin_listen: self.get("FLIPGATE_ADMIN_LISTEN"),
+                sqlite: self.get("FLIPGATE_SQLITE"),
+                postgres: self.get("FLIPGATE_POSTGRES"),
+                from: self.get("FLIPGATE_FROM"),
+                to: self.get("FLIPGATE_TO"),
+                dashboard: self.get("FLIPGATE_DASHBOARD"),
+                primary: self.get("FLIPGATE_PRIMARY"),
+                state_dir: path("FLIPGATE_STATE_DIR"),
+                admin_token_file: path("FLIPGATE_ADMIN_TOKEN_FILE"),
+            },
             admin_token: self.get("FLIPGATE_ADMIN_TOKEN").map(Secret::new),
             admin_read_token: self.get("FLIPGATE_ADMIN_READ_TOKEN").map(Secret::new),
-            admin_token_file: self.get("FLIPGATE_ADMIN_TOKEN_FILE").map(PathBuf::from),
             database_url: self.get("DATABASE_URL"),
             read_from_postgres,
             dual_write,

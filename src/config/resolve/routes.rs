@@ -1,0 +1,78 @@
+//! What is compared, and how: the preset and the routes of the file.
+
+use std::sync::Arc;
+
+use super::Problems;
+use crate::compare::{Class, Mode, Rules, RulesSpec};
+use crate::config::file::{File, RouteSpec, TreatAsEqual};
+use crate::route::{Route, Routes};
+
+/// The paths that the preset `ytv2` names.
+const YTV2_ROUTES: &[&str] =
+    &["/", "/api/reports", "/api/reports/{id}", "/api/filters", "/{stem}.json", "/{stem}.html"];
+/// What the preset `ytv2` ignores: the dashboard's own version.
+const YTV2_IGNORED: &str = "/deployment_version";
+
+pub(super) fn routes(file: &File, problems: &mut Problems) -> Option<Routes> {
+    let preset = file.preset.as_deref().unwrap_or("ytv2");
+    let (patterns, mut ignored): (&[&str], Vec<String>) = match preset {
+        "ytv2" => (YTV2_ROUTES, vec![YTV2_IGNORED.to_owned()]),
+        "none" => (&[], Vec::new()),
+        other => {
+            problems.0.push(format!("preset `{other}` is unknown; choose `ytv2` or `none`"));
+            return None;
+        }
+    };
+    ignored.extend(file.ignore.iter().cloned());
+    let preset = patterns.iter().filter(|pattern| !file.routes.iter().any(|spec| spec.pattern == **pattern));
+    let preset = preset.map(|pattern| RouteSpec { pattern: (*pattern).to_owned(), ..RouteSpec::default() });
+    let specs: Vec<RouteSpec> = preset.chain(file.routes.iter().cloned()).collect();
+    let routes = specs.iter().filter_map(|spec| route(spec, &ignored, problems)).collect();
+    problems.note(Routes::new(routes))
+}
+
+fn route(spec: &RouteSpec, ignored: &[String], problems: &mut Problems) -> Option<Route> {
+    let pattern = &spec.pattern;
+    if pattern.is_empty() {
+        problems
+            .0
+            .push("a [[routes]] entry has no `match`; name its path, as in match = \"/api/reports\"".into());
+        return None;
+    }
+    if spec.head == Some(true) {
+        problems.0.push(format!("route `{pattern}`: comparing HEAD is not built yet; leave out `head`"));
+    }
+    let rules = problems.note(rules(spec, ignored).map_err(|why| format!("route `{pattern}`: {why}")))?;
+    Some(Route { pattern: pattern.clone(), rules: Arc::new(rules), required: spec.required.unwrap_or(true) })
+}
+
+fn rules(spec: &RouteSpec, ignored: &[String]) -> Result<Rules, String> {
+    let classes =
+        |names: &[String]| names.iter().map(|name| class(name)).collect::<Result<Vec<Class>, String>>();
+    let mut written = RulesSpec {
+        keys: spec.keys.clone().into_iter().collect(),
+        order: spec.order.clone().into_iter().collect(),
+        unordered: spec.unordered.clone(),
+        ignore: ignored.iter().chain(&spec.ignore).cloned().collect(),
+        ..RulesSpec::default()
+    };
+    if let Some(mode) = &spec.compare {
+        written.mode = mode.parse::<Mode>().map_err(|e| e.to_string())?;
+    }
+    if let Some(headers) = &spec.headers {
+        written.headers.clone_from(headers);
+    }
+    match &spec.treat_as_equal {
+        TreatAsEqual::Route(names) => written.treat_as_equal = classes(names)?,
+        TreatAsEqual::Paths(paths) => {
+            for (path, names) in paths {
+                written.treat_as_equal_at.push((path.clone(), classes(names)?));
+            }
+        }
+    }
+    Rules::new(&written).map_err(|e| e.to_string())
+}
+
+fn class(name: &str) -> Result<Class, String> {
+    name.parse::<Class>().map_err(|e| format!("in `treat_as_equal`: {e}"))
+}
