@@ -11,6 +11,10 @@ $$;
 
 CREATE OR REPLACE FUNCTION flipgate_touch_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    -- A foreign key's cascade (a corrected video_id) is no change of the row's own.
+    IF pg_trigger_depth() > 1 THEN
+        RETURN NEW;
+    END IF;
     IF current_setting('flipgate.updated_at_given', true) = TG_RELID::text THEN
         PERFORM set_config('flipgate.updated_at_given', '', true);
     ELSE

@@ -14,4 +14,4 @@ CREATE TABLE IF NOT EXISTS migration_quarantine (
     UNIQUE (source_table, source_key)
 );
 
-COMMENT ON COLUMN migration_quarantine.source_key IS 'rowid of the row in the SQLite table';
+COMMENT ON COLUMN migration_quarantine.source_key IS 'id of the row in the SQLite table, or rowid:N where that is no text';

@@ -141,7 +141,7 @@ impl Demo {
     /// Sends the traffic and tells what it brought to light; gives the exit code.
     async fn show(&self) -> anyhow::Result<u8> {
         let started = Instant::now();
-        let requests = traffic::send_all(self.app.proxy_address, &self.sqlite).await?;
+        let requests = traffic::send_all(&self.app, &self.sqlite).await?;
         if !self.app.settle(SETTLE).await {
             let pending = self.app.shared.metrics.pending();
             bail!("{pending} comparisons were not done {SETTLE:?} after the last request");

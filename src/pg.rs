@@ -74,7 +74,9 @@ impl Target {
                 format!("PostgreSQL {name} does not have flipgate's schema; run `flipgate migrate` first.")
             }
             Some("42501") => {
-                format!("PostgreSQL {name} does not permit this; grant the user the rights on the tables.")
+                format!(
+                    "PostgreSQL {name} does not permit this; grant the user rights on the schema and its tables."
+                )
             }
             Some("53100") => format!("PostgreSQL {name} has no disk space left; free some and run again."),
             Some("53300") => {

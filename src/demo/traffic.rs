@@ -1,10 +1,10 @@
 //! Every read of the dashboard for one library: lists in every order, every page, every facet value, searches, and
 //! each record in each of its forms.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::Context;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,9 +13,15 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::client::Client;
+use crate::app::App;
+use crate::metrics::Metrics;
 
 /// Clients at once.
 const CLIENTS: usize = 8;
+/// Shadow requests or comparisons under way at which the traffic waits.
+const FAR_BEHIND: i64 = 16;
+/// How long it waits before it looks again.
+const PACE: Duration = Duration::from_millis(1);
 /// Every order `/api/reports` knows, and one it does not.
 const SORTS: &[&str] = &[
     "added_desc",
@@ -56,8 +62,9 @@ const UNKNOWN: &[&str] = &[
     "/api/reports?page=x",
 ];
 
-/// Sends all of it to the proxy at `address`; gives the number of requests.
-pub(super) async fn send_all(address: SocketAddr, library: &Path) -> anyhow::Result<usize> {
+/// Sends all of it through the proxy; gives the number of requests.
+pub(super) async fn send_all(app: &App, library: &Path) -> anyhow::Result<usize> {
+    let address = app.proxy_address;
     let mut client = Client::connect(address).await?;
     let (_, filters) = client.get("/api/filters").await?;
     let filters: Value = serde_json::from_slice(&filters).context("/api/filters answers no JSON")?;
@@ -68,9 +75,11 @@ pub(super) async fn send_all(address: SocketAddr, library: &Path) -> anyhow::Res
     for _ in 0..CLIENTS {
         let mut client = Client::connect(address).await?;
         let (targets, next) = (Arc::clone(&targets), Arc::clone(&next));
+        let metrics = Arc::clone(&app.shared.metrics);
         clients.spawn(async move {
             while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
                 client.get(target).await?;
+                keep_pace(&metrics).await;
             }
             Ok::<_, anyhow::Error>(())
         });
@@ -79,6 +88,14 @@ pub(super) async fn send_all(address: SocketAddr, library: &Path) -> anyhow::Res
         done.context("a client's task ended")??;
     }
     Ok(targets.len() + 1)
+}
+
+/// Waits while the shadow is far behind: a client never waits for it, so this traffic could outrun it, and what is shed
+/// shows nothing.
+async fn keep_pace(metrics: &Metrics) {
+    while metrics.shadow_inflight.get() > FAR_BEHIND || metrics.compare_queue.get() > FAR_BEHIND {
+        tokio::time::sleep(PACE).await;
+    }
 }
 
 /// Id and video id of every record, as far as it has them.

@@ -10,6 +10,7 @@
 )]
 
 mod client;
+mod dashboard;
 mod flip;
 mod harness;
 mod metrics;

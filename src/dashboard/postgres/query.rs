@@ -140,10 +140,14 @@ pub(super) fn list(query: &ListQuery) -> (String, Vec<Parameter>) {
         None => format!("SELECT count(*) AS total FROM content c {clause}"),
     };
     let record = RECORD.as_str();
+    let order = format!("{hit_order}sort_key {direction}");
+    // Sorted by key and id first: what else a row shows is worked out for the page's rows only.
     let sql = format!(
-        "SELECT * FROM ({total}) counted LEFT JOIN (SELECT {record}, {key} AS sort_key{hit_column} \
-         FROM content c {join} {clause} ORDER BY {hit_order}sort_key {direction}, c.id COLLATE \"C\" \
-         LIMIT {size} OFFSET {offset}) page ON true ORDER BY {hit_order}sort_key {direction}, id COLLATE \"C\""
+        "SELECT * FROM ({total}) counted LEFT JOIN (\
+            SELECT page.*, {record} FROM (\
+                SELECT c.id AS page_id, {key} AS sort_key{hit_column} FROM content c {join} {clause} \
+                ORDER BY {order}, c.id COLLATE \"C\" LIMIT {size} OFFSET {offset}) page \
+            JOIN content c ON c.id = page.page_id) found ON true ORDER BY {order}, id COLLATE \"C\""
     );
     (sql, filter.parameters)
 }

@@ -55,10 +55,7 @@ struct Identity {
 /// Opens the file at `path` for reading and checks that it is a library.
 pub(crate) fn read_only(path: &Path) -> Result<Connection, OpenFailure> {
     let name = path.display();
-    let metadata = std::fs::metadata(path).map_err(|error| {
-        OpenFailure(format!("The SQLite library {name} cannot be opened ({error}); check the path."))
-    })?;
-    if !metadata.is_file() {
+    if !metadata(path)?.is_file() {
         return Err(OpenFailure(format!("The SQLite library {name} is not a file; name the file itself.")));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -91,6 +88,15 @@ fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0))?;
     Ok(connection)
+}
+
+fn metadata(path: &Path) -> Result<std::fs::Metadata, OpenFailure> {
+    std::fs::metadata(path).map_err(|error| {
+        let name = path.display();
+        OpenFailure(format!(
+            "The SQLite library {name} cannot be opened ({error}); check the path and its rights."
+        ))
+    })
 }
 
 fn needs_immutable(error: &rusqlite::Error) -> bool {
@@ -145,9 +151,7 @@ impl Open {
 
 impl Identity {
     fn of(path: &Path) -> Result<Self, OpenFailure> {
-        let metadata = std::fs::metadata(path).map_err(|error| {
-            OpenFailure(format!("The SQLite library {} is gone ({error}); put it back.", path.display()))
-        })?;
+        let metadata = metadata(path)?;
         Ok(Self { device: metadata.dev(), inode: metadata.ino() })
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn list(library: &Open, query: &ListQuery) -> Result<Page, StoreError
     parameters.push(Value::Integer(i64::from(query.size)));
     parameters.push(Value::Integer(query.offset()));
     let mut statement = transaction.prepare_cached(&sql)?;
-    let rows = statement.query_map(params_from_iter(parameters), |row| record(row))?;
+    let rows = statement.query_map(params_from_iter(parameters), record)?;
     let records = rows.collect::<rusqlite::Result<Vec<Record>>>()?;
     let total = match query.search {
         Some(_) => u64::try_from(records.len()).unwrap_or(u64::MAX),
