@@ -7,7 +7,7 @@ pub mod finding;
 pub mod outcome;
 pub mod redact;
 pub mod sample;
-mod sentence;
+pub(crate) mod sentence;
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};

@@ -209,7 +209,7 @@ impl Finding {
             sentence: if overflow {
                 format!("More than {PER_ROUTE} different findings on {label}; the rest is counted here.")
             } else {
-                super::sentence::sentence(label, names, difference)
+                super::sentence::sentence(Some(label), names, difference)
             },
             samples: Vec::new(),
         }

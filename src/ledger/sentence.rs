@@ -7,9 +7,9 @@ use crate::side::Pair;
 /// Longest value quoted in a sentence, in characters.
 const QUOTED: usize = 60;
 
-/// The sentence for the finding that `difference` opened.
+/// The sentence for the finding that `difference` opened, on a route or between two documents.
 #[must_use]
-pub(super) fn sentence(route: &str, names: &Pair<String>, difference: &Difference) -> String {
+pub(crate) fn sentence(route: Option<&str>, names: &Pair<String>, difference: &Difference) -> String {
     let Pair { from, to } = names;
     let place =
         if difference.path.is_empty() { "the answer".to_owned() } else { format!("`{}`", difference.path) };
@@ -26,9 +26,10 @@ pub(super) fn sentence(route: &str, names: &Pair<String>, difference: &Differenc
         Kind::Moved => format!("the items of {place} come in another order in {to}"),
         Kind::Body => format!("{place} cannot be compared structurally: {from} has {old}, {to} has {new}"),
     };
+    let on = route.map_or_else(String::new, |route| format!(", on {route}"));
     match cause(difference.class) {
-        Some(cause) => format!("{what}, on {route}: {cause}."),
-        None => format!("{what}, on {route}."),
+        Some(cause) => format!("{what}{on}: {cause}."),
+        None => format!("{what}{on}."),
     }
 }
 
@@ -66,7 +67,7 @@ fn quoted(difference: &Difference, value: Option<&str>) -> String {
 
 /// A difference's value as it may be shown: blank if its path names a secret.
 #[must_use]
-pub(super) fn shown(difference: &Difference, value: &str) -> String {
+pub(crate) fn shown(difference: &Difference, value: &str) -> String {
     if difference.path.split(['/', '@', '!']).any(redact::is_secret) {
         redact::BLANK.to_owned()
     } else {

@@ -12,6 +12,7 @@
 mod client;
 mod dashboard;
 mod demo;
+mod diff;
 mod flip;
 mod harness;
 mod metrics;
