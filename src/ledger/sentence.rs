@@ -71,6 +71,6 @@ pub(crate) fn shown(difference: &Difference, value: &str) -> String {
     if difference.path.split(['/', '@', '!']).any(redact::is_secret) {
         redact::BLANK.to_owned()
     } else {
-        redact::members(value).into_owned()
+        redact::text(value).into_owned()
     }
 }

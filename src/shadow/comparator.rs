@@ -188,7 +188,7 @@ fn records(legs: &Pair<Leg>, whole: &Pair<Whole>, rules: &Rules) -> Records {
 fn shown(bytes: &Bytes, headers: &HeaderMap, rules: &Rules) -> String {
     let decoded = compare::decoded(bytes, headers, rules.limits());
     match decoded.as_deref().map(std::str::from_utf8) {
-        Some(Ok(text)) => redact::members(text).into_owned(),
+        Some(Ok(text)) => redact::text(text).into_owned(),
         Some(Err(_)) | None => {
             format!("(not text: {} bytes, SHA-256 {})", bytes.len(), hex(&Sha256::digest(bytes)))
         }
