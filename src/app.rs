@@ -120,7 +120,7 @@ impl App {
         for side in Side::BOTH {
             metrics.set_up(side, *up.get(side));
         }
-        let ledger = Arc::new(Ledger::new(Arc::clone(&metrics), names.clone(), labels));
+        let ledger = Arc::new(Ledger::open(Arc::clone(&metrics), names.clone(), labels, &config.state_dir)?);
         let gate = Gate::new(config.gate, Arc::clone(&routes), Arc::clone(&ledger), Arc::clone(&metrics));
         let cutover = Arc::new(Cutover::open(
             store,
@@ -169,6 +169,10 @@ impl App {
                 pending = self.shared.metrics.pending(),
                 "stopping with comparisons still pending"
             );
+        }
+        let ledger = Arc::clone(&self.shared.ledger);
+        if tokio::task::spawn_blocking(move || ledger.flush()).await.is_err() {
+            tracing::warn!("stopping without having written the latest findings and samples");
         }
     }
 }

@@ -2,27 +2,34 @@
 //!
 //! Not for: what the evidence allows (`cutover::gate`).
 
+pub mod archive;
 pub mod evidence;
 pub mod finding;
+pub mod findings;
 pub mod outcome;
 pub mod redact;
 pub mod sample;
 pub(crate) mod sentence;
+pub mod ticket;
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use self::evidence::{Entry, Evidence, Pair32, Tally};
-use self::finding::{Finding, Findings, SAMPLES};
-use self::outcome::{Outcome, Reason};
-use self::sample::{Sample, SampleDifference, SampleLeg, Samples};
+use self::archive::{Archive, Bounds};
+use self::evidence::{Evidence, Tally};
+use self::finding::{Finding, SAMPLES};
+use self::findings::Findings;
+use self::sample::{Sample, SampleDifference, SampleLeg};
+pub use self::ticket::Ticket;
+use self::ticket::canonical_hash;
 use crate::compare::{Comparison, Severity};
 use crate::metrics::Metrics;
 use crate::side::{Pair, Side};
+use crate::state::StateError;
 
 /// The books of one flipgate.
 #[derive(Debug)]
@@ -31,18 +38,9 @@ pub struct Ledger {
     names: Pair<String>,
     labels: Vec<String>,
     evidence: Vec<Mutex<Evidence>>,
-    findings: Mutex<Findings>,
-    samples: Mutex<Samples>,
-}
-
-/// The duty to give one counted request its outcome. Dropped without one, the request counts as `incomplete`, so
-/// that no request can be lost.
-#[derive(Debug)]
-pub struct Ticket {
-    ledger: Arc<Ledger>,
-    route: usize,
-    target: u64,
-    open: bool,
+    findings: Arc<Mutex<Findings>>,
+    archive: Archive,
+    last_sample: AtomicU64,
 }
 
 /// A comparison that was made, as the ledger takes it.
@@ -78,16 +76,30 @@ pub struct Records {
     pub legs: Pair<LegRecord>,
     /// RFC 6902 from *from* to *to*.
     pub patch: Option<serde_json::Value>,
+    /// The headers with which it can be asked again; none if it carried credentials.
+    pub request: Option<Vec<(String, String)>>,
 }
 
 // === impl Ledger ===
 
 impl Ledger {
-    /// Empty books for routes with these labels, `other` last.
-    #[must_use]
-    pub fn new(metrics: Arc<Metrics>, names: Pair<String>, labels: Vec<String>) -> Self {
+    /// Books for routes with these labels, `other` last; findings and samples are taken up from `directory`.
+    ///
+    /// # Errors
+    /// If what an earlier run left there cannot be read.
+    pub fn open(
+        metrics: Arc<Metrics>,
+        names: Pair<String>,
+        labels: Vec<String>,
+        directory: &Path,
+    ) -> Result<Self, StateError> {
+        let findings = Arc::new(Mutex::new(Findings::default()));
+        let (archive, restored) =
+            Archive::open(directory, Bounds::default(), Arc::clone(&findings), Arc::clone(&metrics))?;
+        lock(&findings).restore(restored.findings, &labels);
         let evidence = labels.iter().map(|_| Mutex::default()).collect();
-        Ledger { metrics, names, labels, evidence, findings: Mutex::default(), samples: Mutex::default() }
+        let last_sample = AtomicU64::new(restored.last_sample);
+        Ok(Ledger { metrics, names, labels, evidence, findings, archive, last_sample })
     }
 
     /// Opens a ticket for a request to `target` on `route`.
@@ -119,7 +131,12 @@ impl Ledger {
     /// One sample.
     #[must_use]
     pub fn sample(&self, id: u64) -> Option<Sample> {
-        lock(&self.samples).get(id).cloned()
+        self.archive.sample(id)
+    }
+
+    /// Puts findings and samples on disk. Blocks on it.
+    pub fn flush(&self) {
+        self.archive.flush();
     }
 
     /// Open findings of each severity.
@@ -158,8 +175,8 @@ impl Ledger {
             .map(|(difference, id)| SampleDifference {
                 finding: id.clone(),
                 at: difference.at.clone(),
-                kind: difference.kind.as_str(),
-                class: difference.class.as_str(),
+                kind: difference.kind.to_string(),
+                class: difference.class.to_string(),
                 from: difference.from.as_deref().map(|value| sentence::shown(difference, value)),
                 to: difference.to.as_deref().map(|value| sentence::shown(difference, value)),
             })
@@ -172,23 +189,24 @@ impl Ledger {
             body: record.body,
         };
         let Pair { from, to } = records.legs;
-        let id = {
-            let mut samples = lock(&self.samples);
-            let id = samples.next_id();
-            samples.keep(Sample {
-                id,
-                at: now,
-                route: self.labels.get(route).cloned().unwrap_or_default(),
-                target: redact::target(compared.target),
-                primary: self.names.get(compared.primary).clone(),
-                from: leg(Side::From, from),
-                to: leg(Side::To, to),
-                differences,
-                patch: records.patch,
-            });
-            id
+        let id = self.last_sample.fetch_add(1, Ordering::Relaxed) + 1;
+        let sample = Sample {
+            id,
+            at: now,
+            route: self.labels.get(route).cloned().unwrap_or_default(),
+            target: redact::target(compared.target),
+            request: records.request,
+            primary: self.names.get(compared.primary).clone(),
+            from: leg(Side::From, from),
+            to: leg(Side::To, to),
+            differences,
+            patch: records.patch,
         };
+        // Named before it is queued, so that the writer finds the name to take back should it fail.
         lock(&self.findings).add_sample(ids, id);
+        if !self.archive.keep(sample) {
+            lock(&self.findings).forget_samples(&[id]);
+        }
     }
 }
 
@@ -200,104 +218,6 @@ struct Noted {
     wants_sample: bool,
 }
 
-// === impl Ticket ===
-
-impl Ticket {
-    /// Ends the request with an outcome that needs no comparison.
-    pub fn end(mut self, outcome: Outcome, reason: Reason) {
-        self.settle(outcome, reason, false, &Pair::default());
-    }
-
-    /// Ends the request with the outcome of its comparison; `records` is called if a sample of it is worth keeping.
-    pub fn compared(mut self, compared: &Compared<'_>, records: impl FnOnce() -> Records) {
-        let ledger = Arc::clone(&self.ledger);
-        let comparison = &compared.comparison;
-        let (outcome, reason) = if comparison.is_match() {
-            (Outcome::Match, Reason::None)
-        } else if comparison.is_accepted() {
-            (Outcome::Accepted, Reason::None)
-        } else if comparison.limited.is_some() {
-            (Outcome::Mismatch, Reason::Limit)
-        } else {
-            (Outcome::Mismatch, Reason::None)
-        };
-        let now = Utc::now();
-        let noted = ledger.count_differences(self.route, compared, now);
-        if noted.wants_sample {
-            ledger.keep_sample(self.route, compared, now, &noted.ids, records());
-        }
-        ledger.metrics.latency_ratio(self.route, &compared.times);
-        self.settle(outcome, reason, compared.success, &compared.times);
-    }
-
-    fn settle(&mut self, outcome: Outcome, reason: Reason, success: bool, times: &Pair<Duration>) {
-        self.open = false;
-        self.ledger.metrics.outcome(self.route, outcome, reason);
-        if let Some(evidence) = self.ledger.evidence.get(self.route)
-            && counts_for_the_gate(outcome, reason)
-        {
-            lock(evidence).push(Entry {
-                at_ms: Utc::now().timestamp_millis(),
-                target: self.target,
-                outcome,
-                success,
-                times: Pair32::from(times),
-            });
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if self.open {
-            self.settle(Outcome::Incomplete, Reason::Dropped, false, &Pair::default());
-        }
-    }
-}
-
-/// A hash of path and query that is the same for the same parameters in another order.
-fn canonical_hash(target: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    match target.split_once('?') {
-        Some((path, query)) if query.contains('&') => {
-            let mut parameters: Vec<&str> =
-                query.split('&').filter(|parameter| !parameter.is_empty()).collect();
-            parameters.sort_unstable();
-            (path, parameters).hash(&mut hasher);
-        }
-        Some((path, query)) => (path, [query]).hash(&mut hasher),
-        None => (target, [""; 0]).hash(&mut hasher),
-    }
-    hasher.finish()
-}
-
-/// Requests that no comparison was meant for say nothing about the route.
-fn counts_for_the_gate(outcome: Outcome, reason: Reason) -> bool {
-    match outcome {
-        Outcome::Match
-        | Outcome::Accepted
-        | Outcome::Mismatch
-        | Outcome::ShadowFailed
-        | Outcome::PrimaryFailed
-        | Outcome::Shed => true,
-        Outcome::Incomplete => reason == Reason::ClientGone,
-        Outcome::Skipped => reason == Reason::Stream,
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::canonical_hash;
-
-    #[test]
-    fn a_target_is_its_path_and_parameters_in_any_order() {
-        assert_eq!(canonical_hash("/a?x=1&y=2"), canonical_hash("/a?y=2&&x=1"));
-        assert_ne!(canonical_hash("/a?x=1&y=2"), canonical_hash("/a?x=2&y=1"));
-        assert_ne!(canonical_hash("/a?x=1"), canonical_hash("/a"));
-        assert_ne!(canonical_hash("/a?x=1"), canonical_hash("/b?x=1"));
-    }
 }

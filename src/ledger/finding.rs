@@ -1,18 +1,19 @@
-//! Findings: all differences of one cause (route, index-free path, kind, class), counted, with samples.
+//! A finding: all differences of one cause (route, index-free path, kind, class), counted, with samples.
 
-use std::collections::{BTreeMap, HashMap};
+use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use super::findings::PER_ROUTE;
 use crate::compare::{Class, Difference, Kind, Severity};
 use crate::side::Pair;
 
-/// Findings kept a route; beyond, differences go to one overflow finding at `**`.
-pub const PER_ROUTE: usize = 200;
 /// Samples kept a finding.
 pub const SAMPLES: usize = 3;
+/// Where the differences of a route go that are more than it may have findings.
+pub const OVERFLOW: &str = "**";
 
 /// What makes differences one finding.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,7 +29,7 @@ pub struct Signature {
 }
 
 /// Whether a finding still counts against a flip.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Nobody has judged it.
@@ -36,7 +37,7 @@ pub enum State {
 }
 
 /// One cause of differences.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// Stable over restarts and flips: a hash of the signature.
     pub id: String,
@@ -45,10 +46,13 @@ pub struct Finding {
     /// Index-free path.
     pub path: String,
     /// What kind of difference.
+    #[serde(deserialize_with = "named")]
     pub kind: Kind,
     /// Why.
+    #[serde(deserialize_with = "named")]
     pub class: Class,
     /// How much it weighs.
+    #[serde(deserialize_with = "named")]
     pub severity: Severity,
     /// Whether it counts against a flip.
     pub state: State,
@@ -66,13 +70,6 @@ pub struct Finding {
     pub samples: Vec<u64>,
 }
 
-/// All findings.
-#[derive(Debug, Default)]
-pub struct Findings {
-    by_signature: HashMap<Signature, Finding>,
-    per_route: HashMap<usize, usize>,
-}
-
 /// Writes a time as RFC 3339 in UTC with milliseconds.
 ///
 /// # Errors
@@ -81,15 +78,20 @@ pub fn rfc3339<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::
     serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
+/// Reads a name of a closed list.
+fn named<'de, T: FromStr<Err: std::fmt::Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+}
+
 // === impl Signature ===
 
 impl Signature {
-    fn of(route: usize, difference: &Difference) -> Self {
+    pub(super) fn of(route: usize, difference: &Difference) -> Self {
         Signature { route, path: difference.path.clone(), kind: difference.kind, class: difference.class }
     }
 
-    fn overflow(route: usize) -> Self {
-        Signature { route, path: "**".into(), kind: Kind::Body, class: Class::Value }
+    pub(super) fn overflow(route: usize) -> Self {
+        Signature { route, path: OVERFLOW.into(), kind: Kind::Body, class: Class::Value }
     }
 
     fn id(&self, label: &str) -> String {
@@ -114,87 +116,17 @@ impl State {
     }
 }
 
-// === impl Findings ===
-
-impl Findings {
-    /// Counts one difference and returns its finding.
-    pub fn count(
-        &mut self,
-        route: usize,
-        label: &str,
-        names: &Pair<String>,
-        difference: &Difference,
-        now: DateTime<Utc>,
-    ) -> &mut Finding {
-        let mut signature = Signature::of(route, difference);
-        let known = self.per_route.entry(route).or_insert(0);
-        let is_new = !self.by_signature.contains_key(&signature);
-        if is_new && *known >= PER_ROUTE {
-            signature = Signature::overflow(route);
-        } else if is_new {
-            *known += 1;
-        }
-        let finding = self
-            .by_signature
-            .entry(signature)
-            .or_insert_with_key(|signature| Finding::new(signature, label, names, difference, now));
-        finding.count += 1;
-        finding.last_seen = now;
-        finding
-    }
-
-    /// Notes that the findings of these ids have one sample more, where they have room for it.
-    pub fn add_sample(&mut self, ids: &[String], sample: u64) {
-        for finding in self.by_signature.values_mut().filter(|finding| ids.contains(&finding.id)) {
-            if finding.samples.len() < SAMPLES {
-                finding.samples.push(sample);
-            }
-        }
-    }
-
-    /// The finding of this id.
-    #[must_use]
-    pub fn get(&self, id: &str) -> Option<&Finding> {
-        self.by_signature.values().find(|finding| finding.id == id)
-    }
-
-    /// All findings, most severe first, then most frequent.
-    #[must_use]
-    pub fn sorted(&self) -> Vec<&Finding> {
-        let mut findings: Vec<&Finding> = self.by_signature.values().collect();
-        findings.sort_by(|a, b| {
-            (a.severity, std::cmp::Reverse(a.count), &a.id).cmp(&(
-                b.severity,
-                std::cmp::Reverse(b.count),
-                &b.id,
-            ))
-        });
-        findings
-    }
-
-    /// How many findings there are of each severity, in state open.
-    #[must_use]
-    pub fn open_by_severity(&self) -> BTreeMap<Severity, i64> {
-        let mut counts: BTreeMap<Severity, i64> =
-            Severity::ALL.iter().map(|severity| (*severity, 0)).collect();
-        for finding in self.by_signature.values() {
-            *counts.entry(finding.severity).or_insert(0) += 1;
-        }
-        counts
-    }
-}
-
 // === impl Finding ===
 
 impl Finding {
-    fn new(
+    pub(super) fn new(
         signature: &Signature,
         label: &str,
         names: &Pair<String>,
         difference: &Difference,
         now: DateTime<Utc>,
     ) -> Self {
-        let overflow = signature.path == "**";
+        let overflow = signature.path == OVERFLOW;
         Finding {
             id: signature.id(label),
             route: label.to_owned(),

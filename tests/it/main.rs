@@ -13,6 +13,7 @@ mod client;
 mod dashboard;
 mod demo;
 mod diff;
+mod findings;
 mod flip;
 mod harness;
 mod metrics;
