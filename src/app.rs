@@ -61,6 +61,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Bytes held and more.
     pub shadow: Arc<Shadow>,
+    /// What is on disk before it is answered.
+    pub state: StateStore,
 }
 
 /// Why flipgate did not start, in one sentence. All of these mean exit code 3.
@@ -120,10 +122,11 @@ impl App {
         for side in Side::BOTH {
             metrics.set_up(side, *up.get(side));
         }
-        let ledger = Arc::new(Ledger::open(Arc::clone(&metrics), names.clone(), labels, &config.state_dir)?);
+        let ledger =
+            Arc::new(Ledger::open(Arc::clone(&metrics), names.clone(), labels, &config.state_dir, &store)?);
         let gate = Gate::new(config.gate, Arc::clone(&routes), Arc::clone(&ledger), Arc::clone(&metrics));
         let cutover = Arc::new(Cutover::open(
-            store,
+            store.clone(),
             config.initial_primary,
             gate,
             Arc::clone(&metrics),
@@ -142,6 +145,7 @@ impl App {
             ledger,
             metrics,
             shadow,
+            state: store,
         });
         run(config, shared, upstreams, listeners)
     }

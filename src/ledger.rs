@@ -2,6 +2,7 @@
 //!
 //! Not for: what the evidence allows (`cutover::gate`).
 
+pub mod acceptance;
 pub mod archive;
 pub mod evidence;
 pub mod finding;
@@ -12,6 +13,7 @@ pub mod sample;
 pub(crate) mod sentence;
 pub mod ticket;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,9 +21,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use self::acceptance::{Acceptance, JudgeError, Judgement, Place, Values};
 use self::archive::{Archive, Bounds};
 use self::evidence::{Evidence, Tally};
-use self::finding::{Finding, SAMPLES};
+use self::finding::{Finding, SAMPLES, State};
 use self::findings::Findings;
 use self::sample::{Sample, SampleDifference, SampleLeg};
 pub use self::ticket::Ticket;
@@ -29,7 +32,10 @@ use self::ticket::canonical_hash;
 use crate::compare::{Comparison, Severity};
 use crate::metrics::Metrics;
 use crate::side::{Pair, Side};
-use crate::state::StateError;
+use crate::state::{StateError, StateStore};
+
+/// Places kept with a comparison; one that differs in more stays a mismatch, whatever is accepted.
+const PLACES: usize = 64;
 
 /// The books of one flipgate.
 #[derive(Debug)]
@@ -56,6 +62,8 @@ pub struct Compared<'a> {
     pub success: bool,
     /// What differs.
     pub comparison: Comparison,
+    /// Whether every cause is listed: the list was not cut short.
+    pub listed: bool,
 }
 
 /// What a sample keeps of one leg; made only when a sample is kept.
@@ -92,11 +100,20 @@ impl Ledger {
         names: Pair<String>,
         labels: Vec<String>,
         directory: &Path,
+        store: &StateStore,
     ) -> Result<Self, StateError> {
         let findings = Arc::new(Mutex::new(Findings::default()));
-        let (archive, restored) =
-            Archive::open(directory, Bounds::default(), Arc::clone(&findings), Arc::clone(&metrics))?;
-        lock(&findings).restore(restored.findings, &labels);
+        let (archive, restored) = Archive::open(
+            directory,
+            Bounds::default(),
+            Arc::clone(&findings),
+            store.clone(),
+            Arc::clone(&metrics),
+        )?;
+        // What cannot be read is not accepted: the finding is open, and can be accepted again.
+        let read = |(id, document): (String, String)| Some((id, serde_json::from_str(&document).ok()?));
+        let accepted = store.judgements()?.into_iter().filter_map(read).collect();
+        lock(&findings).restore(restored.findings, &labels, accepted);
         let evidence = labels.iter().map(|_| Mutex::default()).collect();
         let last_sample = AtomicU64::new(restored.last_sample);
         Ok(Ledger { metrics, names, labels, evidence, findings, archive, last_sample })
@@ -113,7 +130,12 @@ impl Ledger {
     pub fn tally(&self, route: usize, since_ms: i64) -> Tally {
         let entries =
             self.evidence.get(route).map(|evidence| lock(evidence).since(since_ms)).unwrap_or_default();
-        Tally::of(&entries)
+        let accepted = {
+            let mut findings = lock(&self.findings);
+            findings.settle(Utc::now());
+            findings.accepted()
+        };
+        Tally::of(&entries, &accepted)
     }
 
     /// All findings, most severe and most frequent first.
@@ -139,24 +161,81 @@ impl Ledger {
         self.archive.flush();
     }
 
+    /// How many findings there are of each state and severity.
+    #[must_use]
+    pub fn finding_counts(&self) -> Vec<((State, Severity), i64)> {
+        let mut findings = lock(&self.findings);
+        findings.settle(Utc::now());
+        findings.counts().into_iter().collect()
+    }
+
     /// Open findings of each severity.
     #[must_use]
     pub fn open_findings(&self) -> Vec<(Severity, i64)> {
-        lock(&self.findings).open_by_severity().into_iter().collect()
+        let open = |((state, severity), count)| (state == State::Open).then_some((severity, count));
+        self.finding_counts().into_iter().filter_map(open).collect()
+    }
+
+    /// What accepting a finding as asked would mean, counted in the stored evidence. Changes nothing.
+    ///
+    /// # Errors
+    /// [`JudgeError`] says why it cannot be accepted so.
+    pub fn acceptance(&self, id: &str, judgement: &Judgement) -> Result<Acceptance, JudgeError> {
+        let finding = self.finding(id).ok_or(JudgeError::Unknown)?;
+        let mut acceptance = judgement.acceptance(&finding, Utc::now())?;
+        let route = self.labels.iter().position(|label| *label == finding.route);
+        if let Some(evidence) = route.and_then(|route| self.evidence.get(route)) {
+            (acceptance.compared, acceptance.occurred) = lock(evidence).occurrences(&finding);
+        }
+        match acceptance.max_share {
+            Some(max_share) if acceptance.is_beyond_its_share() => {
+                let Acceptance { occurred, compared, .. } = acceptance;
+                Err(JudgeError::Beyond { occurred, compared, max_share })
+            }
+            Some(_) | None => Ok(acceptance),
+        }
+    }
+
+    /// Gives a finding the state that an operator judged it to have: accepted, or open.
+    pub fn judge(&self, id: &str, accepted: Option<Acceptance>) -> Option<Finding> {
+        lock(&self.findings).judge(id, accepted)
+    }
+
+    /// Notes what asking for a sample again showed.
+    pub fn rechecked(&self, sample: u64, agreed: bool) {
+        let mut findings = lock(&self.findings);
+        if agreed {
+            findings.agree(sample);
+            findings.settle(Utc::now());
+        } else {
+            findings.disagree(sample);
+        }
     }
 
     fn count_differences(&self, route: usize, compared: &Compared<'_>, now: DateTime<Utc>) -> Noted {
         let label = self.labels.get(route).map_or("other", String::as_str);
         let mut findings = lock(&self.findings);
-        let mut noted = Noted { ids: Vec::new(), wants_sample: false };
+        findings.begin(route);
+        let mut noted = Noted::default();
+        // Of a frequent cause only the first values are listed: which others there were is not known.
+        let all_values = compared.comparison.total == compared.comparison.differences.len() as u64;
         for difference in &compared.comparison.differences {
             self.metrics.difference(route, difference.kind.as_str(), difference.class.as_str());
             if difference.accepted_by_rule {
                 continue;
             }
-            let finding = findings.count(route, label, &self.names, difference, now);
+            let shown = |value: Option<&str>| value.map(|value| sentence::shown(difference, value));
+            let values =
+                Values { from: shown(difference.from.as_deref()), to: shown(difference.to.as_deref()) };
+            let finding = findings.count(route, label, &self.names, difference, &values, now);
             noted.wants_sample |= finding.samples.len() < SAMPLES;
-            noted.ids.push(finding.id.clone());
+            noted.places.insert(Place::new(finding, all_values.then_some(&values)));
+            noted.differences.push((finding.id.clone(), values));
+        }
+        if noted.is_complete(compared) {
+            let places: Arc<[Place]> = noted.places.iter().copied().collect();
+            noted.covered = findings.accepted().covers(&places);
+            noted.differs = Some(places);
         }
         noted
     }
@@ -166,19 +245,20 @@ impl Ledger {
         route: usize,
         compared: &Compared<'_>,
         now: DateTime<Utc>,
-        ids: &[String],
+        noted: Noted,
         records: Records,
     ) {
+        let ids: Vec<String> = noted.differences.iter().map(|(id, _)| id.clone()).collect();
         let differences = compared.comparison.differences.iter().filter(|d| !d.accepted_by_rule);
         let differences: Vec<SampleDifference> = differences
-            .zip(ids)
-            .map(|(difference, id)| SampleDifference {
-                finding: id.clone(),
+            .zip(noted.differences)
+            .map(|(difference, (finding, Values { from, to }))| SampleDifference {
+                finding,
                 at: difference.at.clone(),
                 kind: difference.kind.to_string(),
                 class: difference.class.to_string(),
-                from: difference.from.as_deref().map(|value| sentence::shown(difference, value)),
-                to: difference.to.as_deref().map(|value| sentence::shown(difference, value)),
+                from,
+                to,
             })
             .collect();
         let leg = |side: Side, record: LegRecord| SampleLeg {
@@ -203,7 +283,7 @@ impl Ledger {
             patch: records.patch,
         };
         // Named before it is queued, so that the writer finds the name to take back should it fail.
-        lock(&self.findings).add_sample(ids, id);
+        lock(&self.findings).add_sample(&ids, id);
         if !self.archive.keep(sample) {
             lock(&self.findings).forget_samples(&[id]);
         }
@@ -211,11 +291,25 @@ impl Ledger {
 }
 
 /// What counting a comparison's differences brought to light.
+#[derive(Default)]
 struct Noted {
-    /// The finding of each difference, in order.
-    ids: Vec<String>,
+    /// The finding of each difference that no rule covers, in order, and the values as they may be shown.
+    differences: Vec<(String, Values)>,
+    /// The same, each once.
+    places: HashSet<Place>,
     /// Whether one of these findings still has room for a sample.
     wants_sample: bool,
+    /// Whether all of them are accepted.
+    covered: bool,
+    /// What the evidence keeps, so that later judgements judge it again; none if they cannot.
+    differs: Option<Arc<[Place]>>,
+}
+
+impl Noted {
+    /// Whether all is known that an acceptance must cover.
+    fn is_complete(&self, compared: &Compared<'_>) -> bool {
+        compared.comparison.limited.is_none() && compared.listed && (1..=PLACES).contains(&self.places.len())
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

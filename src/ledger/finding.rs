@@ -6,12 +6,15 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use super::acceptance::{Acceptance, Values};
 use super::findings::PER_ROUTE;
 use crate::compare::{Class, Difference, Kind, Severity};
 use crate::side::Pair;
 
 /// Samples kept a finding.
 pub const SAMPLES: usize = 3;
+/// Comparisons of its route without it, after which a finding whose samples agree is resolved.
+const LATER: u64 = 30;
 /// Where the differences of a route go that are more than it may have findings.
 pub const OVERFLOW: &str = "**";
 
@@ -29,11 +32,15 @@ pub struct Signature {
 }
 
 /// Whether a finding still counts against a flip.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Nobody has judged it.
+    /// Nobody has judged it, or what was accepted no longer holds.
     Open,
+    /// An operator accepted it, within a scope and until a time.
+    Accepted,
+    /// It no longer occurs, as rechecks and later comparisons show.
+    Resolved,
 }
 
 /// One cause of differences.
@@ -68,6 +75,23 @@ pub struct Finding {
     pub sentence: String,
     /// Ids of the samples kept, oldest first.
     pub samples: Vec<u64>,
+    /// What was accepted; null unless it is.
+    #[serde(default)]
+    pub accepted: Option<Acceptance>,
+    /// What has been seen of it in this run.
+    #[serde(skip)]
+    pub(super) watch: Watch,
+}
+
+/// What has been seen of a finding in this run, in comparisons of its route.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Watch {
+    /// How many there had been when it last occurred.
+    pub(super) occurred_at: u64,
+    /// How many there had been when its share was last brought up to date.
+    pub(super) counted_at: u64,
+    /// Its samples that agreed when they were asked again, since it last occurred.
+    pub(super) agreed: Vec<u64>,
 }
 
 /// Writes a time as RFC 3339 in UTC with milliseconds.
@@ -107,11 +131,16 @@ impl Signature {
 // === impl State ===
 
 impl State {
+    /// Every state.
+    pub const ALL: [State; 3] = [State::Open, State::Accepted, State::Resolved];
+
     /// The name used in the API and in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             State::Open => "open",
+            State::Accepted => "accepted",
+            State::Resolved => "resolved",
         }
     }
 }
@@ -144,6 +173,52 @@ impl Finding {
                 super::sentence::sentence(Some(label), names, difference)
             },
             samples: Vec::new(),
+            accepted: None,
+            watch: Watch::default(),
         }
+    }
+
+    /// Notes that it occurred with these values in the route's comparison of this number; tells why it reopens, if it
+    /// does.
+    pub(super) fn occur(&mut self, values: &Values, comparison: u64, now: DateTime<Utc>) -> Option<String> {
+        self.count += 1;
+        self.last_seen = now;
+        let is_first = self.watch.occurred_at < comparison;
+        self.bring_up_to_date(comparison);
+        self.watch.occurred_at = comparison;
+        self.watch.agreed.clear();
+        match self.state {
+            State::Open => None,
+            State::Resolved => Some("it occurred again".to_owned()),
+            State::Accepted => {
+                let accepted = self.accepted.as_mut()?;
+                accepted.occurred += u64::from(is_first);
+                accepted.exceeded(values)
+            }
+        }
+    }
+
+    /// Why its state changes by itself now, and to which: an acceptance that expired, a cause that is gone.
+    pub(super) fn due(&self, comparisons: u64, now: DateTime<Utc>) -> Option<(State, String)> {
+        if self.accepted.as_ref().is_some_and(|accepted| accepted.has_expired(now)) {
+            return Some((State::Open, "its acceptance expired".to_owned()));
+        }
+        let agreed = !self.samples.is_empty() && self.samples.iter().all(|id| self.watch.agreed.contains(id));
+        let later = comparisons.saturating_sub(self.watch.occurred_at);
+        (self.state != State::Resolved && agreed && later >= LATER).then(|| {
+            let samples = self.samples.len();
+            (
+                State::Resolved,
+                format!("{samples} samples agreed when asked again, and {later} later comparisons"),
+            )
+        })
+    }
+
+    /// Counts the route's comparisons since the last time for the share that is accepted.
+    pub(super) fn bring_up_to_date(&mut self, comparisons: u64) {
+        if let Some(accepted) = &mut self.accepted {
+            accepted.compared += comparisons.saturating_sub(self.watch.counted_at);
+        }
+        self.watch.counted_at = comparisons;
     }
 }

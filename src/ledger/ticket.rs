@@ -3,14 +3,12 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::Utc;
 
 use super::evidence::{Entry, Pair32};
 use super::outcome::{Outcome, Reason};
 use super::{Compared, Ledger, Records, lock};
-use crate::side::Pair;
 
 /// The duty to give one counted request its outcome. Dropped without one, the request counts as `incomplete`, so
 /// that no request can be lost.
@@ -27,44 +25,48 @@ pub struct Ticket {
 impl Ticket {
     /// Ends the request with an outcome that needs no comparison.
     pub fn end(mut self, outcome: Outcome, reason: Reason) {
-        self.settle(outcome, reason, false, &Pair::default());
+        self.settle(outcome, reason, |entry| entry);
     }
 
     /// Ends the request with the outcome of its comparison; `records` is called if a sample of it is worth keeping.
     pub fn compared(mut self, compared: &Compared<'_>, records: impl FnOnce() -> Records) {
         let ledger = Arc::clone(&self.ledger);
+        let now = Utc::now();
+        let mut noted = ledger.count_differences(self.route, compared, now);
+        let differs = noted.differs.take();
         let comparison = &compared.comparison;
         let (outcome, reason) = if comparison.is_match() {
             (Outcome::Match, Reason::None)
-        } else if comparison.is_accepted() {
+        } else if comparison.is_accepted() || noted.covered {
             (Outcome::Accepted, Reason::None)
         } else if comparison.limited.is_some() {
             (Outcome::Mismatch, Reason::Limit)
         } else {
             (Outcome::Mismatch, Reason::None)
         };
-        let now = Utc::now();
-        let noted = ledger.count_differences(self.route, compared, now);
         if noted.wants_sample {
-            ledger.keep_sample(self.route, compared, now, &noted.ids, records());
+            ledger.keep_sample(self.route, compared, now, noted, records());
         }
         ledger.metrics.latency_ratio(self.route, &compared.times);
-        self.settle(outcome, reason, compared.success, &compared.times);
+        let times = Pair32::from(&compared.times);
+        self.settle(outcome, reason, |entry| Entry { success: compared.success, times, differs, ..entry });
     }
 
-    fn settle(&mut self, outcome: Outcome, reason: Reason, success: bool, times: &Pair<Duration>) {
+    /// Counts the outcome; `compared` adds to its evidence what a comparison showed.
+    fn settle(&mut self, outcome: Outcome, reason: Reason, compared: impl FnOnce(Entry) -> Entry) {
         self.open = false;
         self.ledger.metrics.outcome(self.route, outcome, reason);
         if let Some(evidence) = self.ledger.evidence.get(self.route)
             && counts_for_the_gate(outcome, reason)
         {
-            lock(evidence).push(Entry {
+            lock(evidence).push(compared(Entry {
                 at_ms: Utc::now().timestamp_millis(),
                 target: self.target,
                 outcome,
-                success,
-                times: Pair32::from(times),
-            });
+                success: false,
+                times: Pair32::default(),
+                differs: None,
+            }));
         }
     }
 }
@@ -72,7 +74,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if self.open {
-            self.settle(Outcome::Incomplete, Reason::Dropped, false, &Pair::default());
+            self.settle(Outcome::Incomplete, Reason::Dropped, |entry| entry);
         }
     }
 }

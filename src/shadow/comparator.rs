@@ -178,6 +178,7 @@ fn compare(job: Job, metrics: &Metrics) {
         primary,
         times: Pair { from: legs.from.time, to: legs.to.time },
         success: legs.from.status.is_success() && legs.to.status.is_success(),
+        listed: comparison.differences.len() < rules.limits().differences,
         comparison,
     };
     ticket.compared(&compared, || records(&head, &legs, &whole, &rules));

@@ -137,3 +137,117 @@ async fn a_route_has_200_findings_and_a_breaking_one_for_the_rest() {
     assert_eq!(findings[0]["count"], 10);
     assert_eq!(metrics.sum("flipgate_findings", &[("state", "open")]), 201.0);
 }
+
+/// Judges the finding; gives status and document.
+async fn judge(flipgate: &Flipgate, finding: &Value, judgement: Value) -> (u16, Value) {
+    let id = finding["id"].as_str().unwrap();
+    let answer = flipgate.admin_post(&format!("/api/findings/{id}"), &judgement).await;
+    (answer.status, answer.json())
+}
+
+async fn audited(flipgate: &Flipgate) -> Vec<(String, String, String)> {
+    let entries = flipgate.admin_get("/api/audit").await.json();
+    let text = |entry: &Value, member: &str| entry[member].as_str().unwrap().to_owned();
+    let entries = entries["entries"].as_array().unwrap().iter();
+    entries.map(|entry| (text(entry, "action"), text(entry, "trigger"), text(entry, "reason"))).collect()
+}
+
+/// How many mismatches the gate counts, and how many findings stand against a flip.
+async fn gate(flipgate: &Flipgate) -> (String, Value) {
+    let readiness = flipgate.admin_get("/api/readiness").await.json();
+    let conditions = readiness["conditions"].as_array().unwrap();
+    let of = |name: &str| conditions.iter().find(|condition| condition["name"] == name).unwrap();
+    (of("mismatch_bound")["hint"].as_str().unwrap().to_owned(), of("open_findings")["actual"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accepting_judges_stored_evidence_again_and_opening_takes_it_back() {
+    let answer = |side: &str, request: &Recorded| match request.target.as_str() {
+        "/read/renamed" => Reply::json(format!(
+            "{{\"{}\":[\"a\",\"b\"]}}",
+            if side == "from" { "category" } else { "categories" }
+        )),
+        _ => Reply::json("{}"),
+    };
+    let (_from, _to, flipgate) = between(answer).await;
+    for target in ["/read/renamed", "/read/other", "/read/renamed"] {
+        flipgate.get(target).await;
+    }
+    flipgate.assert_outcomes(&[("match", 1), ("mismatch", 2)]).await;
+    let finding = flipgate.findings().await.remove(0);
+    assert_eq!(finding["severity"], "breaking");
+    assert!(gate(&flipgate).await.0.contains("2 mismatches in 3 comparisons"));
+
+    let (status, accepted) =
+        judge(&flipgate, &finding, json!({"state": "accepted", "note": "we know"})).await;
+    assert_eq!(
+        (status, &accepted["state"], &accepted["accepted"]["note"]),
+        (200, &json!("accepted"), &json!("we know"))
+    );
+    let (hint, open) = gate(&flipgate).await;
+    assert!(hint.contains("0 mismatches in 3 comparisons"), "{hint}");
+    assert_eq!(open, 0);
+    flipgate.get("/read/renamed").await;
+    let metrics = flipgate.assert_outcomes(&[("match", 1), ("mismatch", 2), ("accepted", 1)]).await;
+    let found = |state| metrics.sum("flipgate_findings", &[("state", state), ("severity", "breaking")]);
+    assert_eq!((found("accepted"), found("open"), found("resolved")), (1.0, 0.0, 0.0));
+
+    let flipgate = flipgate.kill9().start().await;
+    assert_eq!(flipgate.findings().await[0]["state"], "accepted");
+    flipgate.get("/read/renamed").await;
+    flipgate.assert_outcomes(&[("accepted", 1)]).await;
+    let (status, opened) =
+        judge(&flipgate, &finding, json!({"state": "open", "note": "not after all"})).await;
+    assert_eq!((status, &opened["state"], &opened["accepted"]), (200, &json!("open"), &Value::Null));
+    assert!(gate(&flipgate).await.0.contains("1 mismatches in 1 comparisons"));
+    let wanted = [("reopen", "not after all"), ("accept", "we know")]
+        .map(|(action, reason)| (action.to_owned(), "operator".to_owned(), reason.to_owned()));
+    assert_eq!(audited(&flipgate).await, wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_is_accepted_within_a_scope_and_beyond_it_reopens() {
+    let answer = |side: &str, request: &Recorded| {
+        let n = request.target.rsplit('/').next().unwrap();
+        Reply::json(format!("{{\"v\":\"{}\"}}", if side == "from" { "a" } else { n }))
+    };
+    let (_from, _to, flipgate) = between(answer).await;
+    flipgate.get("/read/b").await;
+    flipgate.settled().await;
+    let finding = flipgate.findings().await.remove(0);
+    let refused = judge(&flipgate, &finding, json!({"state": "accepted"})).await;
+    assert_eq!(refused.0, 422);
+    assert!(refused.1["detail"].as_str().unwrap().contains("max_share"), "{refused:?}");
+    let refused = judge(&flipgate, &finding, json!({"state": "accepted", "max_share": 0.5})).await;
+    assert_eq!(refused.0, 409, "{refused:?}");
+    assert_eq!(judge(&flipgate, &finding, json!({"state": "resolved"})).await.0, 400);
+    assert_eq!(judge(&flipgate, &json!({"id": "none-such"}), json!({"state": "open"})).await.0, 404);
+
+    let kept = sample(&flipgate, &finding).await;
+    let values = json!([{"from": kept["differences"][0]["from"], "to": kept["differences"][0]["to"]}]);
+    let (status, _) = judge(&flipgate, &finding, json!({"state": "accepted", "values": values})).await;
+    assert_eq!(status, 200);
+    flipgate.get("/read/b").await;
+    flipgate.assert_outcomes(&[("mismatch", 1), ("accepted", 1)]).await;
+    flipgate.get("/read/c").await;
+    flipgate.assert_outcomes(&[("mismatch", 2), ("accepted", 1)]).await;
+    assert_eq!(flipgate.findings().await[0]["state"], "open");
+    wait_until("the reopening is audited", async || audited(&flipgate).await.len() == 2).await;
+    let (action, trigger, reason) = audited(&flipgate).await.remove(0);
+    assert_eq!((action.as_str(), trigger.as_str()), ("reopen", "flipgate"));
+    assert!(reason.contains("values beyond"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acceptance_expires_by_itself() {
+    let (_from, _to, flipgate) =
+        between(|side, _| Reply::json(if side == "from" { "{\"a\":1}" } else { "{}" })).await;
+    flipgate.get("/read/a").await;
+    flipgate.settled().await;
+    let finding = flipgate.findings().await.remove(0);
+    let (status, _) = judge(&flipgate, &finding, json!({"state": "accepted", "expires_in": "1s"})).await;
+    assert_eq!(status, 200);
+    wait_until("it is open again", async || flipgate.findings().await[0]["state"] == "open").await;
+    wait_until("that is audited", async || audited(&flipgate).await.len() == 2).await;
+    assert!(audited(&flipgate).await[0].2.contains("expired"));
+}
