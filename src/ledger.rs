@@ -34,7 +34,8 @@ use crate::metrics::Metrics;
 use crate::side::{Pair, Side};
 use crate::state::{StateError, StateStore};
 
-/// Places kept with a comparison; one that differs in more stays a mismatch, whatever is accepted.
+/// Places kept with a comparison. Of one with more, only the findings are kept; with more findings than that, it stays a
+/// mismatch, whatever is accepted.
 const PLACES: usize = 64;
 
 /// The books of one flipgate.
@@ -227,6 +228,9 @@ impl Ledger {
             noted.wants_sample |= finding.samples.len() < SAMPLES;
             noted.places.insert(Place::new(finding, all_values.then_some(&values)));
             noted.differences.push((finding.id.clone(), values));
+        }
+        if noted.places.len() > PLACES {
+            noted.places = noted.places.iter().map(|place| Place { values: None, ..*place }).collect();
         }
         if noted.is_complete(compared) {
             let places: Arc<[Place]> = noted.places.iter().copied().collect();

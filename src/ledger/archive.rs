@@ -228,6 +228,8 @@ impl Shared {
 impl Disk {
     fn open(path: &Path, most: usize) -> rusqlite::Result<(Self, Restored)> {
         let connection = Connection::open(path)?;
+        // Whoever looks into the file with a tool of his own is waited for.
+        connection.busy_timeout(PACE)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.execute_batch(SCHEMA)?;

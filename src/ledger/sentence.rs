@@ -70,6 +70,9 @@ fn quoted(difference: &Difference, value: Option<&str>) -> String {
 /// A difference's value as it may be shown: blank if its path names a secret or a field that may hold one.
 #[must_use]
 pub(crate) fn shown(difference: &Difference, value: &str) -> String {
+    if difference.kind == Kind::Header {
+        return redact::header(&difference.path, value);
+    }
     if difference.path.split(['/', '@', '!']).any(redact::is_secret)
         || may_be_a_token(&difference.path, value)
     {
@@ -94,7 +97,26 @@ fn may_be_a_token(path: &str, value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::may_be_a_token;
+    use super::{may_be_a_token, shown};
+    use crate::compare::{Class, Difference, Kind};
+
+    #[test]
+    fn headers_are_shown_without_their_secrets() {
+        let header = |path: &str, value: &str| {
+            let difference = Difference {
+                path: path.to_owned(),
+                at: path.to_owned(),
+                kind: Kind::Header,
+                class: Class::Value,
+                from: None,
+                to: None,
+                accepted_by_rule: false,
+            };
+            shown(&difference, value)
+        };
+        assert_eq!(header("location", "/a?token=hush&n=1"), "/a?token=***&n=1");
+        assert_eq!(header("set-cookie", "s=hush"), "***");
+    }
 
     #[test]
     fn an_input_s_value_may_be_a_token_and_a_description_is_none() {

@@ -208,6 +208,31 @@ async fn accepting_judges_stored_evidence_again_and_opening_takes_it_back() {
     assert_eq!(audited(&flipgate).await, wanted);
 }
 
+/// More places than are kept with a comparison, but few findings.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acceptance_covers_a_frequent_cause() {
+    let answer = |side: &str, _: &Recorded| {
+        let seconds = if side == "from" { "Z" } else { "+00:00" };
+        let row = |id: u32| {
+            let at = format!("2026-01-02T03:{:02}:{:02}{seconds}", id / 60, id % 60);
+            json!({"id": id, "a": at, "b": at, "c": at, "d": at})
+        };
+        Reply::json(json!({ "rows": (0..40).map(row).collect::<Vec<_>>() }).to_string())
+    };
+    let (_from, _to, flipgate) = between(answer).await;
+    flipgate.get("/read/a").await;
+    flipgate.settled().await;
+    let findings = flipgate.findings().await;
+    assert_eq!(findings.len(), 4);
+    for (accepted, finding) in findings.iter().enumerate() {
+        assert!(gate(&flipgate).await.0.contains("1 mismatches"), "{accepted} of 4 accepted");
+        assert_eq!(judge(&flipgate, finding, json!({"state": "accepted"})).await.0, 200);
+    }
+    assert!(gate(&flipgate).await.0.contains("0 mismatches in 1 comparisons"));
+    flipgate.get("/read/a").await;
+    flipgate.assert_outcomes(&[("mismatch", 1), ("accepted", 1)]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_is_accepted_within_a_scope_and_beyond_it_reopens() {
     let answer = |side: &str, request: &Recorded| {
