@@ -149,16 +149,25 @@ fn a_cause_that_is_gone_is_resolved_and_its_return_reopens() {
 #[test]
 fn what_an_operator_judged_wins_over_what_was_written() {
     let mut findings = Findings::default();
-    let id = accepted(&mut findings, serde_json::json!({"state": "accepted", "max_share": 0.1}));
+    let judgement = serde_json::json!({"state": "accepted", "values": [{"from": "1", "to": "x"}]});
+    let id = accepted(&mut findings, judgement);
+    let judged = findings.get(&id).unwrap().accepted.clone().unwrap();
     count(&mut findings, "/n", "1");
-    let judged = findings.get(&id).unwrap().accepted.clone();
     let written = findings.take_changed();
+    assert_eq!(written[0].state, State::Accepted);
     let labels = ["/a".to_owned()];
     let mut reopened = Findings::default();
     reopened.restore(written.clone(), &labels, HashMap::new());
-    assert_eq!(state(&reopened, &id), State::Open);
+    assert_eq!((state(&reopened, &id), &reopened.get(&id).unwrap().accepted), (State::Open, &None));
     let mut restored = Findings::default();
-    let judgements = judged.into_iter().map(|judged| (id.clone(), Acceptance { occurred: 0, ..judged }));
-    restored.restore(written, &labels, judgements.collect());
-    assert_eq!(restored.get(&id).unwrap().state, findings.get(&id).unwrap().state);
+    restored.restore(written.clone(), &labels, HashMap::from([(id.clone(), judged.clone())]));
+    assert_eq!(
+        restored.get(&id).unwrap().accepted.as_ref().unwrap().occurred,
+        1,
+        "counts are the newer ones"
+    );
+    let other = Acceptance { at: judged.at + chrono::TimeDelta::days(1), ..judged };
+    let mut replaced = Findings::default();
+    replaced.restore(written, &labels, HashMap::from([(id.clone(), other.clone())]));
+    assert_eq!(replaced.get(&id).unwrap().accepted, Some(other));
 }
