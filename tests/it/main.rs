@@ -9,12 +9,14 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod both_stores;
 mod client;
 mod dashboard;
 mod demo;
 mod flip;
 mod harness;
 mod metrics;
+mod migration;
 mod outcomes;
 mod proxy;
 mod recorded;
