@@ -18,6 +18,7 @@
 
 mod document;
 mod guard;
+mod listener;
 mod problem;
 
 use std::net::SocketAddr;
@@ -32,8 +33,8 @@ use axum::{Json, Router};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+
+pub use self::listener::run;
 
 use self::guard::Guard;
 use self::problem::Problem;
@@ -101,22 +102,6 @@ pub fn router(shared: Arc<Shared>, config: AdminConfig) -> Router {
         .layer(axum::extract::DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn_with_state(guard, guard::check))
         .with_state(shared)
-}
-
-/// Serves until `stop` turns true; requests in flight are finished. `listener` must not block.
-pub async fn run(listener: std::net::TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => return tracing::error!(%error, "the admin side cannot listen"),
-    };
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
-        // A sender that is gone means the process ends as well.
-        let _ = stop.wait_for(|stop| *stop).await;
-    });
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the admin side ended");
-    }
 }
 
 async fn index() -> Response {

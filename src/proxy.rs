@@ -19,8 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use self::respond::Refusal;
 use self::tee::{Clock, Tee};
-use crate::backend::body::{AnswerBody, RequestBody};
-use crate::backend::{Answer, Ask, AskError, Backend, Head, LOOP_MARK, Role};
+use crate::backend::body::{AnswerBody, Progress, RequestBody};
+use crate::backend::{Answer, Answered, Ask, AskError, Backend, Head, LOOP_MARK, ROLE_HEADER, Role};
 use crate::compare::Rules;
 use crate::cutover::Cutover;
 use crate::ledger::outcome::{Outcome, Reason};
@@ -129,6 +129,9 @@ impl Proxy {
         if request.headers().contains_key(LOOP_MARK) {
             return (other, Course::Refuse(Refusal::Loop, Reason::Loop));
         }
+        if headers::host_is_ambiguous(request) {
+            return (other, Course::Refuse(Refusal::Host, Reason::Refused));
+        }
         if request.method() == Method::CONNECT {
             return (other, Course::Refuse(Refusal::Connect, Reason::Refused));
         }
@@ -138,9 +141,14 @@ impl Proxy {
             (_, Some(reason @ (Reason::Upgrade | Reason::Method))) => Course::Pass(reason),
             (None, _) => Course::Pass(Reason::Route),
             (Some(_), Some(reason)) => Course::Pass(reason),
-            (Some((_, route)), None) => Course::Compare(route),
+            (Some((_, route)), None) if self.both_answer(request.uri().path()) => Course::Compare(route),
+            (Some(_), None) => Course::Pass(Reason::Route),
         };
         (route, course)
+    }
+
+    fn both_answer(&self, path: &str) -> bool {
+        self.backends.from.answers(path) && self.backends.to.answers(path)
     }
 
     async fn compare(
@@ -151,19 +159,17 @@ impl Proxy {
         request: Request<Incoming>,
     ) -> Response<Tee> {
         let (parts, _no_body) = request.into_parts();
-        let head = Arc::new(outgoing(parts, client, true, false));
+        let head = Arc::new(outgoing(parts, client, false));
         if let Some(slot) = self.shadow.slot() {
             self.shadow_too(&mut visit, route, &head, slot);
         }
         let side = visit.primary;
-        let ask = Ask { head, role: Role::Primary, body: RequestBody::Empty };
-        let sent = Instant::now();
-        let answer = self.ask(&**self.backends.get(side), ask).await;
-        self.metrics.set_up(side, answer.is_ok());
-        match answer {
-            Ok(answer) => match visit.link.take() {
-                Some(link) => self.teed(visit, answer, link, &route.rules, sent),
-                None => visit.passed(self.primary_header.as_ref(), answer, Outcome::Shed, Reason::Inflight),
+        let answered = self.backends.get(side).ask(self.for_client(head, RequestBody::Empty)).await;
+        self.note_up(side, &answered);
+        match answered {
+            Ok(answered) => match visit.link.take() {
+                Some(link) => self.teed(visit, answered, link, &route.rules),
+                None => self.passed(visit, answered.answer, Outcome::Shed, Reason::Inflight),
             },
             Err(error) => {
                 self.log_failure(side, &error);
@@ -192,10 +198,9 @@ impl Proxy {
     fn teed(
         &self,
         mut visit: Visit,
-        mut answer: Answer,
+        Answered { mut answer, sent }: Answered,
         link: oneshot::Sender<PrimaryHead>,
         rules: &Rules,
-        sent: Instant,
     ) -> Response<Tee> {
         visit.answered(answer.status());
         if is_event_stream(&answer) {
@@ -231,27 +236,33 @@ impl Proxy {
         let is_upgrade = reason == Reason::Upgrade;
         let client_side = is_upgrade.then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
-        let head = Arc::new(outgoing(parts, client, false, is_upgrade));
+        let head = Arc::new(outgoing(parts, client, is_upgrade));
         let body = if http_body::Body::is_end_stream(&body) {
             RequestBody::Empty
         } else {
-            RequestBody::Streamed(body)
+            RequestBody::Streamed { incoming: body, progress: Progress::new() }
         };
-        match self.ask(backend, Ask { head, role: Role::Primary, body }).await {
-            Ok(mut answer) => {
-                if is_event_stream(&answer) {
-                    answer.body_mut().release_place();
-                }
+        let answered = backend.ask(self.for_client(head, body)).await;
+        match answered {
+            Ok(Answered { mut answer, .. }) => {
                 if let Some(client_side) = client_side {
                     upgrade::tunnel(client_side, &mut answer, client);
                 }
-                visit.passed(self.primary_header.as_ref(), answer, Outcome::Skipped, reason)
+                self.passed(visit, answer, Outcome::Skipped, reason)
             }
             Err(error) => {
                 self.log_failure(visit.primary, &error);
                 visit.refuse(&Refusal::from(&error), Outcome::Skipped, reason)
             }
         }
+    }
+
+    /// Passes an answer on that is not compared.
+    fn passed(&self, visit: Visit, mut answer: Answer, outcome: Outcome, reason: Reason) -> Response<Tee> {
+        if is_event_stream(&answer) {
+            answer.body_mut().release_place();
+        }
+        visit.passed(self.primary_header.as_ref(), answer, outcome, reason)
     }
 
     /// The one backend that takes a request which is not compared.
@@ -270,10 +281,15 @@ impl Proxy {
         dashboard.or(leader.answers(path).then_some(leader))
     }
 
-    async fn ask(&self, backend: &dyn Backend, ask: Ask) -> Result<Answer, AskError> {
-        tokio::time::timeout(self.head_timeout, backend.ask(ask))
-            .await
-            .unwrap_or(Err(AskError::Timeout(self.head_timeout)))
+    fn for_client(&self, head: Arc<Head>, body: RequestBody) -> Ask {
+        Ask { head, role: Role::Primary, body, patience: self.head_timeout }
+    }
+
+    /// A backend that was too busy to be asked is up all the same.
+    fn note_up(&self, side: Side, answered: &Result<Answered, AskError>) {
+        if !matches!(answered, Err(AskError::Busy(_))) {
+            self.metrics.set_up(side, answered.is_ok());
+        }
     }
 
     fn log_failure(&self, side: Side, error: &AskError) {
@@ -357,11 +373,15 @@ fn tell(link: oneshot::Sender<PrimaryHead>, head: PrimaryHead) {
 }
 
 /// What a backend is sent for a client's request.
-fn outgoing(mut parts: request::Parts, client: &Client, repeatable: bool, is_upgrade: bool) -> Head {
+fn outgoing(mut parts: request::Parts, client: &Client, is_upgrade: bool) -> Head {
+    let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+    let repeatable = is_read && !is_upgrade && !headers::has_body(&parts.headers);
     headers::use_target_authority(&parts.uri, &mut parts.headers);
     headers::strip_hop_by_hop(&mut parts.headers, is_upgrade);
     headers::forwarded(&mut parts.headers, client.address.ip());
     parts.headers.remove(header::EXPECT);
+    // What only flipgate may say.
+    parts.headers.remove(ROLE_HEADER);
     parts.headers.insert(LOOP_MARK, HeaderValue::from_static("1"));
     let uri = match parts.uri.path_and_query() {
         Some(target) => Uri::from(target.clone()),
