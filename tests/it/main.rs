@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod adversity;
 mod both_stores;
 mod client;
 mod dashboard;
