@@ -101,7 +101,8 @@ async fn shadows(clients: usize, work: Duration) {
         }
     }
     println!(
-        "\n{clients} client(s), {REQUESTS} requests each a round, {} bytes; ratios to `no shadow`",
+        "\n{clients} client(s), a primary that takes {} ms, {} bytes; ratios to `no shadow`",
+        work.as_millis(),
         body.len()
     );
     println!("{:<12} {:>9} {:>9} {:>7} {:>7}", "shadow", "p50 µs", "p99 µs", "p50 ×", "p99 ×");
