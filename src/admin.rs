@@ -11,13 +11,15 @@
 //! | `POST /api/primary` | flips | full |
 //! | `POST /api/rollback` | back to *from*, never gated | full |
 //! | `GET /api/findings`, `/api/findings/{id}` | what differs | read |
+//! | `POST /api/findings/{id}` | accepts one within a scope, or opens it again | full |
 //! | `GET /api/samples/{id}` | both legs of one request that differed | read |
-//! | `GET /api/audit` | every change of the primary | read |
+//! | `GET /api/audit` | every change of the primary and of a finding's state | read |
 //!
 //! Errors are `application/problem+json`. Host is checked on every request, Origin on every one that changes state.
 
 mod document;
 mod guard;
+mod judgement;
 mod listener;
 mod problem;
 
@@ -92,7 +94,7 @@ pub fn router(shared: Arc<Shared>, config: AdminConfig) -> Router {
         .route("/api/primary", post(primary))
         .route("/api/rollback", post(rollback))
         .route("/api/findings", get(findings))
-        .route("/api/findings/{id}", get(finding))
+        .route("/api/findings/{id}", get(finding).post(judgement::judge))
         .route("/api/samples/{id}", get(sample))
         .route("/api/audit", get(audit))
         .fallback(|| async { Problem::not_found("no such page on the admin side; `/` lists them") })
@@ -107,7 +109,7 @@ pub fn router(shared: Arc<Shared>, config: AdminConfig) -> Router {
 async fn index() -> Response {
     let text = "flipgate admin\n\nGET  /healthz /readyz /metrics\nGET  /api/status /api/readiness\n\
                 GET  /api/findings /api/findings/{id} /api/samples/{id} /api/audit\n\
-                POST /api/primary /api/rollback\n";
+                POST /api/primary /api/rollback /api/findings/{id}\n";
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 

@@ -64,6 +64,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Bytes held and more.
     pub shadow: Arc<Shadow>,
+    /// What is on disk before it is answered.
+    pub state: StateStore,
 }
 
 /// Why flipgate did not start, in one sentence. All of these mean exit code 3.
@@ -124,10 +126,11 @@ impl App {
         for side in Side::BOTH {
             metrics.set_up(side, *up.get(side));
         }
-        let ledger = Arc::new(Ledger::new(Arc::clone(&metrics), names.clone(), labels));
+        let ledger =
+            Arc::new(Ledger::open(Arc::clone(&metrics), names.clone(), labels, &config.state_dir, &store)?);
         let gate = Gate::new(config.gate, Arc::clone(&routes), Arc::clone(&ledger), Arc::clone(&metrics));
         let cutover = Arc::new(Cutover::open(
-            store,
+            store.clone(),
             config.initial_primary,
             gate,
             Arc::clone(&metrics),
@@ -146,6 +149,7 @@ impl App {
             ledger,
             metrics,
             shadow,
+            state: store,
         });
         run(config, shared, upstreams, listeners)
     }
@@ -174,6 +178,10 @@ impl App {
                 pending = self.shared.metrics.pending(),
                 "stopping with comparisons still pending"
             );
+        }
+        let ledger = Arc::clone(&self.shared.ledger);
+        if tokio::task::spawn_blocking(move || ledger.flush()).await.is_err() {
+            tracing::warn!("stopping without having written the latest findings and samples");
         }
     }
 }

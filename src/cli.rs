@@ -3,6 +3,7 @@
 //! Exit codes: 0 done and clean; 1 done, and differences or failed checks were found; 2 unusable arguments or
 //! configuration; 3 could not run.
 
+mod diff;
 mod migrate;
 mod serve;
 
@@ -22,7 +23,7 @@ pub const UNUSABLE: u8 = 2;
 pub const COULD_NOT_RUN: u8 = 3;
 
 /// What the contract names and this version does not have yet.
-const NOT_BUILT: &str = "Not built yet: verify, diff, sweep, replay, snapshot, tombstones, status, flip, rollback, \
+const NOT_BUILT: &str = "Not built yet: verify, sweep, replay, snapshot, tombstones, status, flip, rollback, \
                          dial, report. Flip by POST /api/primary on the admin side (see README).
 
 Exit codes: 0 done and clean; 1 done, and differences were found; 2 unusable arguments or configuration; 3 could not run.";
@@ -40,6 +41,7 @@ enum Command {
     Serve(serve::Arguments),
     CheckConfig(serve::CheckArguments),
     Migrate(migrate::Arguments),
+    Diff(diff::Arguments),
     Demo(crate::demo::Arguments),
 }
 
@@ -63,6 +65,7 @@ pub fn run() -> ExitCode {
             Command::Serve(arguments) => serve::run(arguments).await,
             Command::CheckConfig(arguments) => serve::check(arguments),
             Command::Migrate(arguments) => migrate::run(arguments).await,
+            Command::Diff(arguments) => diff::run(arguments).await,
             Command::Demo(arguments) => crate::demo::run(arguments).await,
         }
     });

@@ -6,11 +6,12 @@ mod keys;
 mod resolve;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::backend::inprocess::Store;
 use crate::backend::upstream::Address;
+use crate::compare::RulesSpec;
 use crate::cutover::gate::GateRules;
 use crate::route::Routes;
 use crate::shadow;
@@ -169,6 +170,14 @@ impl Config {
         let path = flags.config.clone().or_else(|| variables.flags.config.clone());
         let file = path.map(|path| file::read(&path)).transpose()?.unwrap_or_default();
         resolve::resolve(&file, &variables, flags)
+    }
+
+    /// The rules that the file at `path` gives the route `pattern`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the file cannot be read or has no such route.
+    pub fn rules_of(path: &Path, pattern: &str) -> Result<RulesSpec, ConfigError> {
+        resolve::rules_of(&file::read(path)?, pattern)
     }
 }
 

@@ -201,6 +201,7 @@ impl Cutover {
             reason: change.reason.clone(),
             forced: change.force && !readiness.ready,
             evidence: serde_json::to_value(readiness).unwrap_or_default(),
+            finding: None,
         }
     }
 
@@ -218,7 +219,7 @@ fn dial_of(primary: Side) -> u8 {
 }
 
 /// Runs disk work off the async threads. A task that was cancelled or panicked counts as not done.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StateError> + Send + 'static,
 ) -> Result<T, StateError> {
     match tokio::task::spawn_blocking(work).await {

@@ -2,27 +2,40 @@
 //!
 //! Not for: what the evidence allows (`cutover::gate`).
 
+pub mod acceptance;
+pub mod archive;
 pub mod evidence;
 pub mod finding;
+pub mod findings;
 pub mod outcome;
 pub mod redact;
 pub mod sample;
-mod sentence;
+pub(crate) mod sentence;
+pub mod ticket;
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use self::evidence::{Entry, Evidence, Pair32, Tally};
-use self::finding::{Finding, Findings, SAMPLES};
-use self::outcome::{Outcome, Reason};
-use self::sample::{Sample, SampleDifference, SampleLeg, Samples};
+use self::acceptance::{Acceptance, JudgeError, Judgement, Place, Values};
+use self::archive::{Archive, Bounds};
+use self::evidence::{Evidence, Tally};
+use self::finding::{Finding, SAMPLES, State};
+use self::findings::Findings;
+use self::sample::{Sample, SampleDifference, SampleLeg};
+pub use self::ticket::Ticket;
+use self::ticket::canonical_hash;
 use crate::compare::{Comparison, Severity};
 use crate::metrics::Metrics;
 use crate::side::{Pair, Side};
+use crate::state::{StateError, StateStore};
+
+/// Places kept with a comparison; one that differs in more stays a mismatch, whatever is accepted.
+const PLACES: usize = 64;
 
 /// The books of one flipgate.
 #[derive(Debug)]
@@ -31,18 +44,9 @@ pub struct Ledger {
     names: Pair<String>,
     labels: Vec<String>,
     evidence: Vec<Mutex<Evidence>>,
-    findings: Mutex<Findings>,
-    samples: Mutex<Samples>,
-}
-
-/// The duty to give one counted request its outcome. Dropped without one, the request counts as `incomplete`, so
-/// that no request can be lost.
-#[derive(Debug)]
-pub struct Ticket {
-    ledger: Arc<Ledger>,
-    route: usize,
-    target: u64,
-    open: bool,
+    findings: Arc<Mutex<Findings>>,
+    archive: Archive,
+    last_sample: AtomicU64,
 }
 
 /// A comparison that was made, as the ledger takes it.
@@ -58,6 +62,8 @@ pub struct Compared<'a> {
     pub success: bool,
     /// What differs.
     pub comparison: Comparison,
+    /// Whether every cause is listed: the list was not cut short.
+    pub listed: bool,
 }
 
 /// What a sample keeps of one leg; made only when a sample is kept.
@@ -78,16 +84,39 @@ pub struct Records {
     pub legs: Pair<LegRecord>,
     /// RFC 6902 from *from* to *to*.
     pub patch: Option<serde_json::Value>,
+    /// The headers with which it can be asked again; none if it carried credentials.
+    pub request: Option<Vec<(String, String)>>,
 }
 
 // === impl Ledger ===
 
 impl Ledger {
-    /// Empty books for routes with these labels, `other` last.
-    #[must_use]
-    pub fn new(metrics: Arc<Metrics>, names: Pair<String>, labels: Vec<String>) -> Self {
+    /// Books for routes with these labels, `other` last; findings and samples are taken up from `directory`.
+    ///
+    /// # Errors
+    /// If what an earlier run left there cannot be read.
+    pub fn open(
+        metrics: Arc<Metrics>,
+        names: Pair<String>,
+        labels: Vec<String>,
+        directory: &Path,
+        store: &StateStore,
+    ) -> Result<Self, StateError> {
+        let findings = Arc::new(Mutex::new(Findings::default()));
+        let (archive, restored) = Archive::open(
+            directory,
+            Bounds::default(),
+            Arc::clone(&findings),
+            store.clone(),
+            Arc::clone(&metrics),
+        )?;
+        // What cannot be read is not accepted: the finding is open, and can be accepted again.
+        let read = |(id, document): (String, String)| Some((id, serde_json::from_str(&document).ok()?));
+        let accepted = store.judgements()?.into_iter().filter_map(read).collect();
+        lock(&findings).restore(restored.findings, &labels, accepted);
         let evidence = labels.iter().map(|_| Mutex::default()).collect();
-        Ledger { metrics, names, labels, evidence, findings: Mutex::default(), samples: Mutex::default() }
+        let last_sample = AtomicU64::new(restored.last_sample);
+        Ok(Ledger { metrics, names, labels, evidence, findings, archive, last_sample })
     }
 
     /// Opens a ticket for a request to `target` on `route`.
@@ -101,7 +130,12 @@ impl Ledger {
     pub fn tally(&self, route: usize, since_ms: i64) -> Tally {
         let entries =
             self.evidence.get(route).map(|evidence| lock(evidence).since(since_ms)).unwrap_or_default();
-        Tally::of(&entries)
+        let accepted = {
+            let mut findings = lock(&self.findings);
+            findings.settle(Utc::now());
+            findings.accepted()
+        };
+        Tally::of(&entries, &accepted)
     }
 
     /// All findings, most severe and most frequent first.
@@ -119,27 +153,89 @@ impl Ledger {
     /// One sample.
     #[must_use]
     pub fn sample(&self, id: u64) -> Option<Sample> {
-        lock(&self.samples).get(id).cloned()
+        self.archive.sample(id)
+    }
+
+    /// Puts findings and samples on disk. Blocks on it.
+    pub fn flush(&self) {
+        self.archive.flush();
+    }
+
+    /// How many findings there are of each state and severity.
+    #[must_use]
+    pub fn finding_counts(&self) -> Vec<((State, Severity), i64)> {
+        let mut findings = lock(&self.findings);
+        findings.settle(Utc::now());
+        findings.counts().into_iter().collect()
     }
 
     /// Open findings of each severity.
     #[must_use]
     pub fn open_findings(&self) -> Vec<(Severity, i64)> {
-        lock(&self.findings).open_by_severity().into_iter().collect()
+        let open = |((state, severity), count)| (state == State::Open).then_some((severity, count));
+        self.finding_counts().into_iter().filter_map(open).collect()
+    }
+
+    /// What accepting a finding as asked would mean, counted in the stored evidence. Changes nothing.
+    ///
+    /// # Errors
+    /// [`JudgeError`] says why it cannot be accepted so.
+    pub fn acceptance(&self, id: &str, judgement: &Judgement) -> Result<Acceptance, JudgeError> {
+        let finding = self.finding(id).ok_or(JudgeError::Unknown)?;
+        let mut acceptance = judgement.acceptance(&finding, Utc::now())?;
+        let route = self.labels.iter().position(|label| *label == finding.route);
+        if let Some(evidence) = route.and_then(|route| self.evidence.get(route)) {
+            (acceptance.compared, acceptance.occurred) = lock(evidence).occurrences(&finding);
+        }
+        match acceptance.max_share {
+            Some(max_share) if acceptance.is_beyond_its_share() => {
+                let Acceptance { occurred, compared, .. } = acceptance;
+                Err(JudgeError::Beyond { occurred, compared, max_share })
+            }
+            Some(_) | None => Ok(acceptance),
+        }
+    }
+
+    /// Gives a finding the state that an operator judged it to have: accepted, or open.
+    pub fn judge(&self, id: &str, accepted: Option<Acceptance>) -> Option<Finding> {
+        lock(&self.findings).judge(id, accepted)
+    }
+
+    /// Notes what asking for a sample again showed.
+    pub fn rechecked(&self, sample: u64, agreed: bool) {
+        let mut findings = lock(&self.findings);
+        if agreed {
+            findings.agree(sample);
+            findings.settle(Utc::now());
+        } else {
+            findings.disagree(sample);
+        }
     }
 
     fn count_differences(&self, route: usize, compared: &Compared<'_>, now: DateTime<Utc>) -> Noted {
         let label = self.labels.get(route).map_or("other", String::as_str);
         let mut findings = lock(&self.findings);
-        let mut noted = Noted { ids: Vec::new(), wants_sample: false };
+        findings.begin(route);
+        let mut noted = Noted::default();
+        // Of a frequent cause only the first values are listed: which others there were is not known.
+        let all_values = compared.comparison.total == compared.comparison.differences.len() as u64;
         for difference in &compared.comparison.differences {
             self.metrics.difference(route, difference.kind.as_str(), difference.class.as_str());
             if difference.accepted_by_rule {
                 continue;
             }
-            let finding = findings.count(route, label, &self.names, difference, now);
+            let shown = |value: Option<&str>| value.map(|value| sentence::shown(difference, value));
+            let values =
+                Values { from: shown(difference.from.as_deref()), to: shown(difference.to.as_deref()) };
+            let finding = findings.count(route, label, &self.names, difference, &values, now);
             noted.wants_sample |= finding.samples.len() < SAMPLES;
-            noted.ids.push(finding.id.clone());
+            noted.places.insert(Place::new(finding, all_values.then_some(&values)));
+            noted.differences.push((finding.id.clone(), values));
+        }
+        if noted.is_complete(compared) {
+            let places: Arc<[Place]> = noted.places.iter().copied().collect();
+            noted.covered = findings.accepted().covers(&places);
+            noted.differs = Some(places);
         }
         noted
     }
@@ -149,19 +245,20 @@ impl Ledger {
         route: usize,
         compared: &Compared<'_>,
         now: DateTime<Utc>,
-        ids: &[String],
+        noted: Noted,
         records: Records,
     ) {
+        let ids: Vec<String> = noted.differences.iter().map(|(id, _)| id.clone()).collect();
         let differences = compared.comparison.differences.iter().filter(|d| !d.accepted_by_rule);
         let differences: Vec<SampleDifference> = differences
-            .zip(ids)
-            .map(|(difference, id)| SampleDifference {
-                finding: id.clone(),
+            .zip(noted.differences)
+            .map(|(difference, (finding, Values { from, to }))| SampleDifference {
+                finding,
                 at: difference.at.clone(),
-                kind: difference.kind.as_str(),
-                class: difference.class.as_str(),
-                from: difference.from.as_deref().map(|value| sentence::shown(difference, value)),
-                to: difference.to.as_deref().map(|value| sentence::shown(difference, value)),
+                kind: difference.kind.to_string(),
+                class: difference.class.to_string(),
+                from,
+                to,
             })
             .collect();
         let leg = |side: Side, record: LegRecord| SampleLeg {
@@ -172,132 +269,49 @@ impl Ledger {
             body: record.body,
         };
         let Pair { from, to } = records.legs;
-        let id = {
-            let mut samples = lock(&self.samples);
-            let id = samples.next_id();
-            samples.keep(Sample {
-                id,
-                at: now,
-                route: self.labels.get(route).cloned().unwrap_or_default(),
-                target: redact::target(compared.target),
-                primary: self.names.get(compared.primary).clone(),
-                from: leg(Side::From, from),
-                to: leg(Side::To, to),
-                differences,
-                patch: records.patch,
-            });
-            id
+        let id = self.last_sample.fetch_add(1, Ordering::Relaxed) + 1;
+        let sample = Sample {
+            id,
+            at: now,
+            route: self.labels.get(route).cloned().unwrap_or_default(),
+            target: redact::target(compared.target),
+            request: records.request,
+            primary: self.names.get(compared.primary).clone(),
+            from: leg(Side::From, from),
+            to: leg(Side::To, to),
+            differences,
+            patch: records.patch,
         };
-        lock(&self.findings).add_sample(ids, id);
+        // Named before it is queued, so that the writer finds the name to take back should it fail.
+        lock(&self.findings).add_sample(&ids, id);
+        if !self.archive.keep(sample) {
+            lock(&self.findings).forget_samples(&[id]);
+        }
     }
 }
 
 /// What counting a comparison's differences brought to light.
+#[derive(Default)]
 struct Noted {
-    /// The finding of each difference, in order.
-    ids: Vec<String>,
+    /// The finding of each difference that no rule covers, in order, and the values as they may be shown.
+    differences: Vec<(String, Values)>,
+    /// The same, each once.
+    places: HashSet<Place>,
     /// Whether one of these findings still has room for a sample.
     wants_sample: bool,
+    /// Whether all of them are accepted.
+    covered: bool,
+    /// What the evidence keeps, so that later judgements judge it again; none if they cannot.
+    differs: Option<Arc<[Place]>>,
 }
 
-// === impl Ticket ===
-
-impl Ticket {
-    /// Ends the request with an outcome that needs no comparison.
-    pub fn end(mut self, outcome: Outcome, reason: Reason) {
-        self.settle(outcome, reason, false, &Pair::default());
-    }
-
-    /// Ends the request with the outcome of its comparison; `records` is called if a sample of it is worth keeping.
-    pub fn compared(mut self, compared: &Compared<'_>, records: impl FnOnce() -> Records) {
-        let ledger = Arc::clone(&self.ledger);
-        let comparison = &compared.comparison;
-        let (outcome, reason) = if comparison.is_match() {
-            (Outcome::Match, Reason::None)
-        } else if comparison.is_accepted() {
-            (Outcome::Accepted, Reason::None)
-        } else if comparison.limited.is_some() {
-            (Outcome::Mismatch, Reason::Limit)
-        } else {
-            (Outcome::Mismatch, Reason::None)
-        };
-        let now = Utc::now();
-        let noted = ledger.count_differences(self.route, compared, now);
-        if noted.wants_sample {
-            ledger.keep_sample(self.route, compared, now, &noted.ids, records());
-        }
-        ledger.metrics.latency_ratio(self.route, &compared.times);
-        self.settle(outcome, reason, compared.success, &compared.times);
-    }
-
-    fn settle(&mut self, outcome: Outcome, reason: Reason, success: bool, times: &Pair<Duration>) {
-        self.open = false;
-        self.ledger.metrics.outcome(self.route, outcome, reason);
-        if let Some(evidence) = self.ledger.evidence.get(self.route)
-            && counts_for_the_gate(outcome, reason)
-        {
-            lock(evidence).push(Entry {
-                at_ms: Utc::now().timestamp_millis(),
-                target: self.target,
-                outcome,
-                success,
-                times: Pair32::from(times),
-            });
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if self.open {
-            self.settle(Outcome::Incomplete, Reason::Dropped, false, &Pair::default());
-        }
-    }
-}
-
-/// A hash of path and query that is the same for the same parameters in another order.
-fn canonical_hash(target: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    match target.split_once('?') {
-        Some((path, query)) if query.contains('&') => {
-            let mut parameters: Vec<&str> =
-                query.split('&').filter(|parameter| !parameter.is_empty()).collect();
-            parameters.sort_unstable();
-            (path, parameters).hash(&mut hasher);
-        }
-        Some((path, query)) => (path, [query]).hash(&mut hasher),
-        None => (target, [""; 0]).hash(&mut hasher),
-    }
-    hasher.finish()
-}
-
-/// Requests that no comparison was meant for say nothing about the route.
-fn counts_for_the_gate(outcome: Outcome, reason: Reason) -> bool {
-    match outcome {
-        Outcome::Match
-        | Outcome::Accepted
-        | Outcome::Mismatch
-        | Outcome::ShadowFailed
-        | Outcome::PrimaryFailed
-        | Outcome::Shed => true,
-        Outcome::Incomplete => reason == Reason::ClientGone,
-        Outcome::Skipped => reason == Reason::Stream,
+impl Noted {
+    /// Whether all is known that an acceptance must cover.
+    fn is_complete(&self, compared: &Compared<'_>) -> bool {
+        compared.comparison.limited.is_none() && compared.listed && (1..=PLACES).contains(&self.places.len())
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::canonical_hash;
-
-    #[test]
-    fn a_target_is_its_path_and_parameters_in_any_order() {
-        assert_eq!(canonical_hash("/a?x=1&y=2"), canonical_hash("/a?y=2&&x=1"));
-        assert_ne!(canonical_hash("/a?x=1&y=2"), canonical_hash("/a?x=2&y=1"));
-        assert_ne!(canonical_hash("/a?x=1"), canonical_hash("/a"));
-        assert_ne!(canonical_hash("/a?x=1"), canonical_hash("/b?x=1"));
-    }
 }

@@ -12,6 +12,7 @@ pub mod config;
 pub mod cutover;
 pub mod dashboard;
 pub mod demo;
+pub mod diff;
 pub mod ledger;
 pub mod library;
 pub mod metrics;

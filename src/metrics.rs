@@ -48,6 +48,8 @@ pub struct Metrics {
     pub capture_bytes: Gauge,
     /// Client connections that are open.
     pub connections: IntGauge,
+    /// Samples that were not kept.
+    pub samples_dropped: IntCounter,
 }
 
 /// The series of one route, looked up once.
@@ -176,6 +178,13 @@ impl Metrics {
                 &registry,
                 "flipgate_client_connections",
                 "Client connections that are open.",
+            )?,
+            samples_dropped: registered(
+                &registry,
+                IntCounter::new(
+                    "flipgate_samples_dropped_total",
+                    "Samples not kept, because their queue was full or the disk refused them.",
+                )?,
             )?,
             names,
             registry,

@@ -229,9 +229,14 @@ impl Shadow {
         if matches!(primary.kept(), Kept::NoRoom) || matches!(shadow.kept(), Kept::NoRoom) {
             return ticket.end(Outcome::Shed, Reason::Memory);
         }
-        let target = plan.head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let legs = Pair::by_role(plan.primary, primary, shadow);
-        let job = Job { ticket, rules: Arc::clone(&plan.rules), primary: plan.primary, target, legs };
+        let job = Job {
+            ticket,
+            rules: Arc::clone(&plan.rules),
+            primary: plan.primary,
+            head: Arc::clone(&plan.head),
+            legs,
+        };
         self.comparators.submit(job);
     }
 }

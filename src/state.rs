@@ -29,6 +29,13 @@ const SCHEMA: &str = "
         forced INTEGER NOT NULL,
         evidence TEXT NOT NULL
     ) STRICT;";
+/// What later versions added, in order; `user_version` counts those that the file has.
+const MIGRATIONS: &[&str] = &["
+    ALTER TABLE audit ADD COLUMN finding TEXT;
+    CREATE TABLE judgements (
+        finding TEXT PRIMARY KEY,
+        document TEXT NOT NULL
+    ) STRICT;"];
 /// Audit entries answered at most.
 const AUDIT_PAGE: i64 = 1000;
 
@@ -55,13 +62,13 @@ pub struct Stored {
 pub struct AuditEntry {
     /// When, RFC 3339.
     pub at: String,
-    /// `flip` or `rollback`.
+    /// `flip`, `rollback`, `accept`, `reopen` or `resolve`.
     pub action: String,
-    /// Primary before.
+    /// Before: the primary, or the finding's state.
     pub from: String,
-    /// Primary after.
+    /// After, likewise.
     pub to: String,
-    /// Who: `operator`.
+    /// Who: `operator`, or `flipgate` itself.
     pub trigger: String,
     /// From where: the caller's address.
     pub source: String,
@@ -69,8 +76,11 @@ pub struct AuditEntry {
     pub reason: String,
     /// Whether it overrode the gate.
     pub forced: bool,
-    /// The readiness document at that moment.
+    /// The readiness document, or the finding, at that moment.
     pub evidence: serde_json::Value,
+    /// The finding it is about, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finding: Option<String>,
 }
 
 /// Why the state cannot be kept, in one sentence.
@@ -111,13 +121,13 @@ impl StateStore {
         std::fs::create_dir_all(directory)
             .map_err(|source| StateError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join("flipgate.db");
-        let opened = Connection::open(&path).and_then(|connection| {
+        let opened = Connection::open(&path).and_then(|mut connection| {
             connection.busy_timeout(std::time::Duration::ZERO)?;
             // An exclusive lock that is kept: two processes with one state would each believe its own primary.
             connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.execute_batch(SCHEMA)?;
+            migrate(&mut connection)?;
             Ok(connection)
         });
         match opened {
@@ -162,23 +172,46 @@ impl StateStore {
                 params![stored.dial, rfc3339(stored.since), stored.version],
             )?;
             if let Some(entry) = audit {
-                transaction.execute(
-                    "INSERT INTO audit (at, action, from_primary, to_primary, trigger, source, reason, forced, evidence)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                    params![
-                        entry.at,
-                        entry.action,
-                        entry.from,
-                        entry.to,
-                        entry.trigger,
-                        entry.source,
-                        entry.reason,
-                        entry.forced,
-                        entry.evidence.to_string()
-                    ],
-                )?;
+                note(&transaction, entry)?;
             }
             transaction.commit()
+        })
+    }
+
+    /// Stores what an operator accepted of a finding, or that it is open again, and why, in one transaction that is on
+    /// disk when this returns.
+    ///
+    /// # Errors
+    /// If it is not on disk.
+    pub fn judge(
+        &self,
+        finding: &str,
+        accepted: Option<&serde_json::Value>,
+        entry: &AuditEntry,
+    ) -> Result<(), StateError> {
+        self.with(|connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute("DELETE FROM judgements WHERE finding = ?1", [finding])?;
+            if let Some(accepted) = accepted {
+                transaction.execute(
+                    "INSERT INTO judgements (finding, document) VALUES (?1, ?2)",
+                    params![finding, accepted.to_string()],
+                )?;
+            }
+            note(&transaction, entry)?;
+            transaction.commit()
+        })
+    }
+
+    /// What is accepted: the finding's id and the document given to [`StateStore::judge`].
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn judgements(&self) -> Result<Vec<(String, String)>, StateError> {
+        self.with(|connection| {
+            let mut statement = connection.prepare("SELECT finding, document FROM judgements")?;
+            let judgements = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            judgements.collect()
         })
     }
 
@@ -189,7 +222,7 @@ impl StateStore {
     pub fn audit(&self) -> Result<Vec<AuditEntry>, StateError> {
         self.with(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT at, action, from_primary, to_primary, trigger, source, reason, forced, evidence
+                "SELECT at, action, from_primary, to_primary, trigger, source, reason, forced, evidence, finding
                  FROM audit ORDER BY id DESC LIMIT ?1",
             )?;
             let entries = statement.query_map([AUDIT_PAGE], |row| {
@@ -204,6 +237,7 @@ impl StateStore {
                     reason: row.get(6)?,
                     forced: row.get(7)?,
                     evidence: serde_json::from_str(&evidence).unwrap_or_default(),
+                    finding: row.get(9)?,
                 })
             })?;
             entries.collect()
@@ -214,6 +248,40 @@ impl StateStore {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut connection).map_err(|source| StateError::File { path: self.path.clone(), source })
     }
+}
+
+/// Brings the schema up to date, however old the file is.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    let done: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let migrations = (1_u32..).zip(MIGRATIONS).filter(|(version, _)| *version > done);
+    for (version, migration) in migrations {
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", version)?;
+    }
+    transaction.commit()
+}
+
+fn note(connection: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT INTO audit
+             (at, action, from_primary, to_primary, trigger, source, reason, forced, evidence, finding)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            entry.at,
+            entry.action,
+            entry.from,
+            entry.to,
+            entry.trigger,
+            entry.source,
+            entry.reason,
+            entry.forced,
+            entry.evidence.to_string(),
+            entry.finding
+        ],
+    )?;
+    Ok(())
 }
 
 /// A time as the contract writes it.
@@ -260,5 +328,56 @@ mod tests {
         let _first = StateStore::open(directory.path()).unwrap();
         let error = StateStore::open(directory.path()).unwrap_err().to_string();
         assert!(error.contains("in use by another flipgate"), "{error}");
+    }
+
+    fn entry(action: &str) -> AuditEntry {
+        AuditEntry {
+            at: rfc3339(stored(0, 1).since),
+            action: action.to_owned(),
+            from: "open".to_owned(),
+            to: "accepted".to_owned(),
+            trigger: "operator".to_owned(),
+            source: "127.0.0.1:1".to_owned(),
+            reason: "known".to_owned(),
+            forced: false,
+            evidence: serde_json::json!({"count": 3}),
+            finding: Some("0a1b2c".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_is_taken_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let old = Connection::open(directory.path().join("flipgate.db")).unwrap();
+        old.execute_batch(SCHEMA).unwrap();
+        old.execute_batch(
+            "INSERT INTO cutover VALUES (1, 100, '2026-01-02T03:04:05.678Z', 2);
+             INSERT INTO audit VALUES (1, 'x', 'flip', 'a', 'b', 'operator', '', 'why', 0, '{}');",
+        )
+        .unwrap();
+        drop(old);
+        for entries in 1..4 {
+            let store = StateStore::open(directory.path()).unwrap();
+            assert_eq!(store.load().unwrap(), Some(stored(100, 2)));
+            let audit = store.audit().unwrap();
+            assert_eq!(audit.len(), entries);
+            assert_eq!(audit.last().unwrap().finding, None);
+            store.judge("0a1b2c", None, &entry("reopen")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_judgement_and_its_audit_are_there_after_reopening() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = StateStore::open(directory.path()).unwrap();
+        let document = serde_json::json!({"note": "known"});
+        store.judge("0a1b2c", Some(&document), &entry("accept")).unwrap();
+        store.judge("0a1b2c", Some(&document), &entry("accept")).unwrap();
+        drop(store);
+        let store = StateStore::open(directory.path()).unwrap();
+        assert_eq!(store.judgements().unwrap(), [("0a1b2c".to_owned(), document.to_string())]);
+        assert_eq!(store.audit().unwrap()[0].finding.as_deref(), Some("0a1b2c"));
+        store.judge("0a1b2c", None, &entry("reopen")).unwrap();
+        assert!(store.judgements().unwrap().is_empty());
     }
 }

@@ -12,8 +12,9 @@ use crate::state::rfc3339;
 pub(super) fn refresh(shared: &Shared) {
     // Judging publishes the gate's series.
     let _ = shared.cutover.readiness();
-    let open = shared.ledger.open_findings();
-    shared.metrics.set_findings(open.iter().map(|(severity, count)| ("open", severity.as_str(), *count)));
+    let counts = shared.ledger.finding_counts();
+    let counts = counts.iter().map(|((state, severity), count)| (state.as_str(), severity.as_str(), *count));
+    shared.metrics.set_findings(counts);
     #[expect(clippy::cast_precision_loss, reason = "bytes in memory stay far below 2^53")]
     shared.metrics.capture_bytes.set(shared.shadow.held() as f64);
 }

@@ -15,6 +15,7 @@ use super::environment::Variables;
 use super::file::File;
 use super::{Config, ConfigError, Flags, Limits};
 use crate::backend::upstream::Address;
+use crate::compare::RulesSpec;
 use crate::cutover::gate::GateRules;
 use crate::shadow;
 use crate::side::Side;
@@ -67,6 +68,13 @@ pub(super) fn resolve(file: &File, variables: &Variables, flags: &Flags) -> Resu
         primary_header: file.primary_header.unwrap_or(true),
         warnings,
     })
+}
+
+/// The rules of one route; nothing else of the file needs to be usable.
+pub(super) fn rules_of(file: &File, pattern: &str) -> Result<RulesSpec, ConfigError> {
+    let mut problems = Problems(Vec::new());
+    let rules = routes::rules_of(file, pattern, &mut problems);
+    rules.ok_or(ConfigError(problems.0))
 }
 
 // === impl Problems ===

@@ -4,8 +4,11 @@
 //! that one URL asked a thousand times is not a thousand comparisons.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::acceptance::{Accepted, Place};
+use super::finding::Finding;
 use super::outcome::Outcome;
 use crate::side::Pair;
 
@@ -15,7 +18,7 @@ pub const PER_TARGET: u8 = 3;
 const KEPT: usize = 20_000;
 
 /// One request of a compared route, as the gate needs it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Entry {
     /// When it ended, in milliseconds since the Unix epoch.
     pub at_ms: i64,
@@ -27,6 +30,8 @@ pub struct Entry {
     pub success: bool,
     /// Leg times; zero where there was no leg.
     pub times: Pair32,
+    /// Where it differed, if it is for accepted findings to say whether it is a mismatch; none if it is settled.
+    pub differs: Option<Arc<[Place]>>,
 }
 
 /// Leg times in microseconds, compact.
@@ -74,6 +79,18 @@ impl From<&Pair<Duration>> for Pair32 {
     }
 }
 
+// === impl Entry ===
+
+impl Entry {
+    /// Whether it is a mismatch by what is accepted now.
+    fn is_mismatch(&self, accepted: &Accepted) -> bool {
+        match &self.differs {
+            Some(places) => !accepted.covers(places),
+            None => self.outcome == Outcome::Mismatch,
+        }
+    }
+}
+
 // === impl Evidence ===
 
 impl Evidence {
@@ -88,28 +105,46 @@ impl Evidence {
     /// What came at or after `since_ms`, newest first: a copy, so that it can be counted without holding a lock.
     #[must_use]
     pub fn since(&self, since_ms: i64) -> Vec<Entry> {
-        self.entries.iter().rev().filter(|entry| entry.at_ms >= since_ms).copied().collect()
+        self.entries.iter().rev().filter(|entry| entry.at_ms >= since_ms).cloned().collect()
+    }
+}
+
+impl Evidence {
+    /// How many comparisons are kept, and in how many of them the finding occurred.
+    #[must_use]
+    pub fn occurrences(&self, finding: &Finding) -> (u64, u64) {
+        let compared =
+            |entry: &&Entry| matches!(entry.outcome, Outcome::Match | Outcome::Accepted | Outcome::Mismatch);
+        let occurred = |entry: &Entry| {
+            entry.differs.iter().any(|places| places.iter().any(|place| place.is_of(finding)))
+        };
+        self.entries
+            .iter()
+            .filter(compared)
+            .fold((0, 0), |(all, with), entry| (all + 1, with + u64::from(occurred(entry))))
     }
 }
 
 // === impl Tally ===
 
 impl Tally {
-    /// Counts `entries`, which come newest first.
+    /// Counts `entries`, which come newest first, by what is accepted now.
     #[must_use]
-    pub fn of(entries: &[Entry]) -> Self {
+    pub fn of(entries: &[Entry], accepted: &Accepted) -> Self {
         let mut tally = Tally::default();
         let mut seen: HashMap<u64, u8> = HashMap::new();
         for entry in entries {
-            tally.add(entry, &mut seen);
+            tally.add(entry, accepted, &mut seen);
         }
         tally
     }
 
-    fn add(&mut self, entry: &Entry, seen: &mut HashMap<u64, u8>) {
+    fn add(&mut self, entry: &Entry, accepted: &Accepted, seen: &mut HashMap<u64, u8>) {
         self.all += 1;
         match entry.outcome {
-            Outcome::Match | Outcome::Accepted | Outcome::Mismatch => self.add_comparison(entry, seen),
+            Outcome::Match | Outcome::Accepted | Outcome::Mismatch => {
+                self.add_comparison(entry, accepted, seen);
+            }
             Outcome::ShadowFailed => {
                 self.shadowed += 1;
                 self.shadow_failures += 1;
@@ -119,7 +154,7 @@ impl Tally {
         }
     }
 
-    fn add_comparison(&mut self, entry: &Entry, seen: &mut HashMap<u64, u8>) {
+    fn add_comparison(&mut self, entry: &Entry, accepted: &Accepted, seen: &mut HashMap<u64, u8>) {
         self.shadowed += 1;
         self.pairs.push((f64::from(entry.times.from) / 1e6, f64::from(entry.times.to) / 1e6));
         let times = seen.entry(entry.target).or_insert(0);
@@ -128,7 +163,7 @@ impl Tally {
         }
         *times += 1;
         self.counted += 1;
-        if entry.outcome == Outcome::Mismatch {
+        if entry.is_mismatch(accepted) {
             self.mismatches += 1;
         } else if !entry.success {
             self.equal_failures += 1;
@@ -141,7 +176,7 @@ mod tests {
     use super::*;
 
     fn entry(target: u64, outcome: Outcome) -> Entry {
-        Entry { at_ms: 10, target, outcome, success: true, times: Pair32::default() }
+        Entry { at_ms: 10, target, outcome, success: true, times: Pair32::default(), differs: None }
     }
 
     #[test]
@@ -150,7 +185,7 @@ mod tests {
         for _ in 0..300 {
             evidence.push(entry(7, Outcome::Match));
         }
-        let tally = Tally::of(&evidence.since(0));
+        let tally = Tally::of(&evidence.since(0), &Accepted::default());
         assert_eq!((tally.counted, tally.all), (3, 300));
     }
 
@@ -158,8 +193,8 @@ mod tests {
     fn what_is_older_than_the_window_does_not_count() {
         let mut evidence = Evidence::default();
         evidence.push(entry(1, Outcome::Match));
-        assert_eq!(Tally::of(&evidence.since(11)).counted, 0);
-        assert_eq!(Tally::of(&evidence.since(10)).counted, 1);
+        assert_eq!(Tally::of(&evidence.since(11), &Accepted::default()).counted, 0);
+        assert_eq!(Tally::of(&evidence.since(10), &Accepted::default()).counted, 1);
     }
 
     #[test]
@@ -169,6 +204,6 @@ mod tests {
             evidence.push(entry(1, Outcome::Match));
         }
         evidence.push(entry(1, Outcome::Mismatch));
-        assert_eq!(Tally::of(&evidence.since(0)).mismatches, 1);
+        assert_eq!(Tally::of(&evidence.since(0), &Accepted::default()).mismatches, 1);
     }
 }

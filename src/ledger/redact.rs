@@ -1,5 +1,8 @@
 //! Blanks secrets by byte span in what is stored or shown. Comparisons see the values before that.
 
+mod field;
+mod member;
+
 use std::borrow::Cow;
 
 /// Names whose values are secrets, folded to lower case without `-` and `_`.
@@ -11,13 +14,22 @@ const SECRET_NAMES: &[&str] = &[
     "accesstoken",
     "refreshtoken",
     "idtoken",
+    "authtoken",
+    "xauthtoken",
     "apikey",
+    "xapikey",
     "authorization",
+    "proxyauthorization",
+    "cookie",
+    "setcookie",
     "credential",
     "credentials",
     "csrf",
     "csrftoken",
+    "xcsrftoken",
     "csrfmiddlewaretoken",
+    "authenticitytoken",
+    "requestverificationtoken",
     "session",
     "sessionid",
     "privatekey",
@@ -34,7 +46,7 @@ const ONLY_IN_QUERY: &[&str] = &["key", "auth", "session", "signature"];
 /// What stands in a secret's place.
 pub const BLANK: &str = "***";
 
-/// Whether a JSON member or HTML field of this name holds a secret.
+/// Whether a JSON member, HTML field or header of this name holds a secret.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
     let folded = fold(name);
@@ -57,106 +69,41 @@ pub fn target(target: &str) -> String {
     format!("{path}?{}", parameters.join("&"))
 }
 
-/// `text` (JSON, or a page with JSON in it) with the values of secret members blanked, whatever their type.
+/// A header's value as it may be stored.
 #[must_use]
-pub fn members(text: &str) -> Cow<'_, str> {
-    let mut kept = String::new();
-    let mut copied = 0;
-    let mut position = 0;
-    while let Some(member) = next_member(text, position) {
-        position = member.value_start;
-        if is_secret(&text[member.name_start..member.name_end]) {
-            let end = value_end(text.as_bytes(), member.value_start);
-            kept.push_str(&text[copied..member.value_start]);
-            kept.push_str("\"***\"");
-            copied = end;
-            position = end;
-        }
-    }
-    if copied == 0 {
-        return Cow::Borrowed(text);
-    }
-    kept.push_str(&text[copied..]);
-    Cow::Owned(kept)
+pub fn header(name: &str, value: &str) -> String {
+    if is_secret(name) { BLANK.to_owned() } else { target(value) }
 }
 
-/// A member's name and where its value starts: byte offsets at ASCII characters, so always on character borders.
-struct Member {
-    name_start: usize,
-    name_end: usize,
-    value_start: usize,
+/// `text` (JSON, or a page with forms and JSON in it) with the values of secret members and fields blanked.
+#[must_use]
+pub fn text(text: &str) -> Cow<'_, str> {
+    let members = member::blanked(text);
+    match field::blanked(&members) {
+        Cow::Borrowed(_) => members,
+        Cow::Owned(fields) => Cow::Owned(fields),
+    }
+}
+
+/// Replaces these spans of `text`, which come in order and do not overlap, each by its own text.
+fn replaced<'a>(text: &'a str, spans: &[(std::ops::Range<usize>, String)]) -> Cow<'a, str> {
+    if spans.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::with_capacity(text.len());
+    let mut copied = 0;
+    for (span, blank) in spans {
+        // Spans begin and end at ASCII characters, so always on character borders.
+        kept.push_str(text.get(copied..span.start).unwrap_or_default());
+        kept.push_str(blank);
+        copied = span.end;
+    }
+    kept.push_str(text.get(copied..).unwrap_or_default());
+    Cow::Owned(kept)
 }
 
 fn fold(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect()
-}
-
-/// The next `"name" :` at or after `from`.
-fn next_member(text: &str, from: usize) -> Option<Member> {
-    let bytes = text.as_bytes();
-    let mut position = from;
-    loop {
-        let quote = position + bytes.get(position..)?.iter().position(|b| *b == b'"')?;
-        let end = string_end(bytes, quote)?;
-        let colon = skip_space(bytes, end);
-        if bytes.get(colon) == Some(&b':') {
-            let value_start = skip_space(bytes, colon + 1);
-            return Some(Member { name_start: quote + 1, name_end: end - 1, value_start });
-        }
-        position = end;
-    }
-}
-
-/// The offset behind the string that opens at `quote`.
-fn string_end(bytes: &[u8], quote: usize) -> Option<usize> {
-    let mut position = quote + 1;
-    loop {
-        match bytes.get(position)? {
-            b'\\' => position += 2,
-            b'"' => return Some(position + 1),
-            _ => position += 1,
-        }
-    }
-}
-
-/// The offset behind the JSON value at `start`; the end of the text where it does not close.
-fn value_end(bytes: &[u8], start: usize) -> usize {
-    match bytes.get(start) {
-        Some(b'"') => string_end(bytes, start).unwrap_or(bytes.len()),
-        Some(b'{' | b'[') => container_end(bytes, start),
-        Some(_) | None => {
-            let rest = bytes.get(start..).unwrap_or_default();
-            let length =
-                rest.iter().position(|b| matches!(b, b',' | b'}' | b']' | b'<') || b.is_ascii_whitespace());
-            start + length.unwrap_or(rest.len())
-        }
-    }
-}
-
-fn container_end(bytes: &[u8], start: usize) -> usize {
-    let mut depth = 0_usize;
-    let mut position = start;
-    while let Some(byte) = bytes.get(position) {
-        match byte {
-            b'"' => {
-                position = string_end(bytes, position).unwrap_or(bytes.len());
-                continue;
-            }
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        position += 1;
-        if depth == 0 {
-            return position;
-        }
-    }
-    bytes.len()
-}
-
-fn skip_space(bytes: &[u8], from: usize) -> usize {
-    let rest = bytes.get(from..).unwrap_or_default();
-    from + rest.iter().position(|b| !b.is_ascii_whitespace()).unwrap_or(rest.len())
 }
 
 #[cfg(test)]
@@ -170,12 +117,18 @@ mod tests {
     }
 
     #[test]
-    fn secret_members_are_blanked_whatever_their_type() {
-        assert_eq!(
-            members(r#"{"a":"token","api_key" : "x\"y","n":1,"Token":{"k":["}"]},"secret":12,"z":2}"#),
-            r#"{"a":"token","api_key" : "***","n":1,"Token":"***","secret":"***","z":2}"#
-        );
-        assert_eq!(members(r#"{"password":"unclosed"#), r#"{"password":"***""#);
-        assert_eq!(members("plain é text"), "plain é text");
+    fn headers_that_carry_credentials_are_blanked() {
+        assert_eq!(header("set-cookie", "id=1"), "***");
+        assert_eq!(header("Authorization", "Bearer x"), "***");
+        assert_eq!(header("location", "/a?token=x"), "/a?token=***");
+        assert_eq!(header("content-type", "text/html"), "text/html");
+    }
+
+    #[test]
+    fn a_page_is_blanked_in_its_forms_and_in_its_scripts() {
+        let page = "<input name=csrf_token value=abc><script>const x = {\"token\":\"def\"}</script>";
+        let blank = "<input name=csrf_token value=***><script>const x = {\"token\":\"***\"}</script>";
+        assert_eq!(text(page), blank);
+        assert!(matches!(text("plain é \" text"), Cow::Borrowed(_)));
     }
 }

@@ -1,19 +1,14 @@
 //! Samples: both legs of a request that differed, kept (secrets blanked) so that a person can look at them.
 
-use std::collections::VecDeque;
-
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::finding::rfc3339;
 
-/// Bytes of all samples together; the oldest go first.
-const BYTES: usize = 64 * 1024 * 1024;
-
 /// One request that differed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Its number, unique while flipgate runs.
+    /// Its number, unique within a state directory.
     pub id: u64,
     /// When it was compared.
     #[serde(serialize_with = "rfc3339")]
@@ -22,6 +17,8 @@ pub struct Sample {
     pub route: String,
     /// Path and query, secrets blanked.
     pub target: String,
+    /// The headers with which it can be asked again; null if it carried credentials, which are never stored.
+    pub request: Option<Vec<(String, String)>>,
     /// Name of the backend whose answer the client got.
     pub primary: String,
     /// *from*'s answer.
@@ -35,13 +32,13 @@ pub struct Sample {
 }
 
 /// One leg of a sample.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SampleLeg {
     /// Name of the backend.
     pub backend: String,
     /// HTTP status.
     pub status: u16,
-    /// The headers that are compared.
+    /// The headers that are compared, those with credentials blanked.
     pub headers: Vec<(String, String)>,
     /// Leg time in seconds.
     pub seconds: f64,
@@ -50,61 +47,28 @@ pub struct SampleLeg {
 }
 
 /// One difference of a sample.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SampleDifference {
     /// Its finding.
     pub finding: String,
     /// Where exactly, with positions.
     pub at: String,
     /// Kind of difference.
-    pub kind: &'static str,
+    pub kind: String,
     /// Class of difference.
-    pub class: &'static str,
+    pub class: String,
     /// Value in *from*, shortened.
     pub from: Option<String>,
     /// Value in *to*, shortened.
     pub to: Option<String>,
 }
 
-/// The samples kept.
-#[derive(Debug, Default)]
-pub struct Samples {
-    kept: VecDeque<Sample>,
-    bytes: usize,
-    next_id: u64,
-}
-
-// === impl Samples ===
-
-impl Samples {
-    /// The id the next sample will have.
-    pub fn next_id(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id
-    }
-
-    /// Keeps `sample`; the oldest go where there is no room.
-    pub fn keep(&mut self, sample: Sample) {
-        self.bytes += sample.size();
-        self.kept.push_back(sample);
-        while self.bytes > BYTES
-            && let Some(oldest) = self.kept.pop_front()
-        {
-            self.bytes -= oldest.size();
-        }
-    }
-
-    /// The sample of this id, if it is still kept.
-    #[must_use]
-    pub fn get(&self, id: u64) -> Option<&Sample> {
-        self.kept.iter().find(|sample| sample.id == id)
-    }
-}
-
 // === impl Sample ===
 
 impl Sample {
-    fn size(&self) -> usize {
+    /// About how many bytes it takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
         // A patch holds at most the values of both bodies again.
         let patch = if self.patch.is_some() { self.from.body.len() + self.to.body.len() } else { 0 };
         4096 + self.from.body.len() + self.to.body.len() + patch

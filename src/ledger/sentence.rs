@@ -6,10 +6,12 @@ use crate::side::Pair;
 
 /// Longest value quoted in a sentence, in characters.
 const QUOTED: usize = 60;
+/// Shortest text without a space that may be a token, in bytes.
+const TOKEN: usize = 16;
 
-/// The sentence for the finding that `difference` opened.
+/// The sentence for the finding that `difference` opened, on a route or between two documents.
 #[must_use]
-pub(super) fn sentence(route: &str, names: &Pair<String>, difference: &Difference) -> String {
+pub(crate) fn sentence(route: Option<&str>, names: &Pair<String>, difference: &Difference) -> String {
     let Pair { from, to } = names;
     let place =
         if difference.path.is_empty() { "the answer".to_owned() } else { format!("`{}`", difference.path) };
@@ -26,9 +28,10 @@ pub(super) fn sentence(route: &str, names: &Pair<String>, difference: &Differenc
         Kind::Moved => format!("the items of {place} come in another order in {to}"),
         Kind::Body => format!("{place} cannot be compared structurally: {from} has {old}, {to} has {new}"),
     };
+    let on = route.map_or_else(String::new, |route| format!(", on {route}"));
     match cause(difference.class) {
-        Some(cause) => format!("{what}, on {route}: {cause}."),
-        None => format!("{what}, on {route}."),
+        Some(cause) => format!("{what}{on}: {cause}."),
+        None => format!("{what}{on}."),
     }
 }
 
@@ -64,12 +67,40 @@ fn quoted(difference: &Difference, value: Option<&str>) -> String {
     }
 }
 
-/// A difference's value as it may be shown: blank if its path names a secret.
+/// A difference's value as it may be shown: blank if its path names a secret or a field that may hold one.
 #[must_use]
-pub(super) fn shown(difference: &Difference, value: &str) -> String {
-    if difference.path.split(['/', '@', '!']).any(redact::is_secret) {
+pub(crate) fn shown(difference: &Difference, value: &str) -> String {
+    if difference.path.split(['/', '@', '!']).any(redact::is_secret)
+        || may_be_a_token(&difference.path, value)
+    {
         redact::BLANK.to_owned()
     } else {
-        redact::members(value).into_owned()
+        redact::text(value).into_owned()
+    }
+}
+
+/// Element paths do not say a field's name: an input's value is blanked, and of a meta's content what reads like a token.
+fn may_be_a_token(path: &str, value: &str) -> bool {
+    let is = |element: &str, attribute: &str| {
+        path.strip_suffix(attribute)
+            .and_then(|path| path.strip_suffix("/@"))
+            .and_then(|path| path.rsplit('/').next())
+            .and_then(|last| last.strip_prefix(element))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '#']))
+    };
+    is("input", "value")
+        || (is("meta", "content") && value.len() >= TOKEN && !value.contains(char::is_whitespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_be_a_token;
+
+    #[test]
+    fn an_input_s_value_may_be_a_token_and_a_description_is_none() {
+        assert!(may_be_a_token("html/body/form/input[*]/@value", "1"));
+        assert!(may_be_a_token("html/head/meta/@content", "0123456789abcdef"));
+        assert!(!may_be_a_token("html/head/meta/@content", "What this page is about"));
+        assert!(!may_be_a_token("html/body/inputs/@value", "0123456789abcdef"));
     }
 }

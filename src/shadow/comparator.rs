@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use sha2::{Digest, Sha256};
 
-use crate::compare::{self, Body, Rules};
+use crate::backend::Head;
+use crate::compare::{self, Body, Mode, Rules};
 use crate::ledger::outcome::{Outcome, Reason};
 use crate::ledger::{Compared, LegRecord, Records, Ticket, redact};
 use crate::metrics::Metrics;
@@ -17,6 +18,10 @@ use crate::side::{Pair, Side};
 
 /// Stack of a comparator: room for the deepest document its rules allow.
 const STACK: usize = 8 * 1024 * 1024;
+
+/// Request headers kept with a sample.
+const REPEATED: [HeaderName; 4] =
+    [header::HOST, header::ACCEPT, header::ACCEPT_LANGUAGE, header::ACCEPT_ENCODING];
 
 /// Both legs of one request, to be compared.
 #[derive(Debug)]
@@ -27,8 +32,8 @@ pub struct Job {
     pub rules: Arc<Rules>,
     /// Who served the client.
     pub primary: Side,
-    /// Path and query.
-    pub target: String,
+    /// What was asked.
+    pub head: Arc<Head>,
     /// Both legs.
     pub legs: Pair<Leg>,
 }
@@ -93,8 +98,10 @@ impl Leg {
     }
 
     fn record(&self, whole: &Whole, rules: &Rules) -> LegRecord {
-        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let headers = self.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        let stored = |(name, value): (&HeaderName, &http::HeaderValue)| {
+            (name.to_string(), redact::header(name.as_str(), &String::from_utf8_lossy(value.as_bytes())))
+        };
+        let headers = self.headers.iter().map(stored).collect();
         let body = match whole {
             Whole::Bytes(bytes) => shown(bytes, &self.headers, rules),
             Whole::Over { length, digest } => {
@@ -162,37 +169,60 @@ fn work(jobs: &Mutex<Receiver<Job>>, metrics: &Metrics) {
 
 fn compare(job: Job, metrics: &Metrics) {
     let started = Instant::now();
-    let Job { ticket, rules, primary, target, legs } = job;
+    let Job { ticket, rules, primary, head, legs } = job;
     let whole = Pair { from: legs.from.whole(), to: legs.to.whole() };
     let comparison = compare::compare(legs.from.borrowed(&whole.from), legs.to.borrowed(&whole.to), &rules);
     metrics.compared(started.elapsed(), whole.from.length() + whole.to.length());
     let compared = Compared {
-        target: &target,
+        target: head.uri.path_and_query().map_or("/", |target| target.as_str()),
         primary,
         times: Pair { from: legs.from.time, to: legs.to.time },
         success: legs.from.status.is_success() && legs.to.status.is_success(),
+        listed: comparison.differences.len() < rules.limits().differences,
         comparison,
     };
-    ticket.compared(&compared, || records(&legs, &whole, &rules));
+    ticket.compared(&compared, || records(&head, &legs, &whole, &rules));
 }
 
 /// Both legs for a sample. The patch is made from the bodies as they are shown, so it cannot hold a secret either.
-fn records(legs: &Pair<Leg>, whole: &Pair<Whole>, rules: &Rules) -> Records {
+fn records(head: &Head, legs: &Pair<Leg>, whole: &Pair<Whole>, rules: &Rules) -> Records {
     let from = legs.from.record(&whole.from, rules);
     let to = legs.to.record(&whole.to, rules);
     let patch = compare::patch(from.body.as_bytes(), to.body.as_bytes());
-    Records { legs: Pair { from, to }, patch }
+    Records { legs: Pair { from, to }, patch, request: request(head) }
 }
 
-/// A body as text with secrets blanked; one that cannot be decoded is described by its digest.
+/// The headers with which a request can be asked again: those that choose among answers. None if it carried credentials,
+/// since without them the answer would be another one, and with them they would be stored.
+fn request(head: &Head) -> Option<Vec<(String, String)>> {
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    if redact::target(target) != target || head.headers.keys().any(|name| redact::is_secret(name.as_str())) {
+        return None;
+    }
+    let chosen = REPEATED.iter().filter_map(|name| Some((name, head.headers.get(name)?.to_str().ok()?)));
+    Some(chosen.map(|(name, value)| (name.to_string(), value.to_owned())).collect())
+}
+
+/// A body as text with secrets blanked. One in which they cannot be found, since it is no text, or JSON that does not
+/// parse, is described by its digest.
 fn shown(bytes: &Bytes, headers: &HeaderMap, rules: &Rules) -> String {
+    let digest =
+        |what: &str| format!("({what}: {} bytes, SHA-256 {})", bytes.len(), hex(&Sha256::digest(bytes)));
     let decoded = compare::decoded(bytes, headers, rules.limits());
     match decoded.as_deref().map(std::str::from_utf8) {
-        Some(Ok(text)) => redact::members(text).into_owned(),
-        Some(Err(_)) | None => {
-            format!("(not text: {} bytes, SHA-256 {})", bytes.len(), hex(&Sha256::digest(bytes)))
-        }
+        Some(Ok(text)) if claims_json(headers, rules.mode()) && !parses(text) => digest("not valid JSON"),
+        Some(Ok(text)) => redact::text(text).into_owned(),
+        Some(Err(_)) | None => digest("not text"),
     }
+}
+
+fn claims_json(headers: &HeaderMap, mode: Mode) -> bool {
+    let named = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    mode == Mode::Json || named.to_ascii_lowercase().contains("json")
+}
+
+fn parses(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text.trim_start_matches('\u{feff}')).is_ok()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -293,6 +293,18 @@ impl Flipgate {
         kill(Pid::from_raw(i32::try_from(self.pid()).unwrap()), Signal::SIGTERM).unwrap();
     }
 
+    /// Waits until it has stopped, as [`Flipgate::terminate`] asked; it may be started again where it stopped.
+    pub(crate) async fn stopped(mut self) -> Setup {
+        let setup = self.setup.take().unwrap();
+        assert_eq!(self.ended().await, Some(0));
+        setup
+    }
+
+    /// A file of its directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.setup.as_ref().unwrap().path(name)
+    }
+
     /// The status with which it ends, within patience.
     pub(crate) async fn ended(mut self) -> Option<i32> {
         self.setup = None;

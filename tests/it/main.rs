@@ -14,6 +14,8 @@ mod both_stores;
 mod client;
 mod dashboard;
 mod demo;
+mod diff;
+mod findings;
 mod flip;
 mod harness;
 mod metrics;

@@ -14,6 +14,25 @@ const YTV2_ROUTES: &[&str] =
 const YTV2_IGNORED: &str = "/deployment_version";
 
 pub(super) fn routes(file: &File, problems: &mut Problems) -> Option<Routes> {
+    let (specs, ignored) = specs(file, problems)?;
+    let routes = specs.iter().filter_map(|spec| route(spec, &ignored, problems)).collect();
+    problems.note(Routes::new(routes))
+}
+
+/// The rules of the route `pattern`, as written.
+pub(super) fn rules_of(file: &File, pattern: &str, problems: &mut Problems) -> Option<RulesSpec> {
+    let (specs, ignored) = specs(file, problems)?;
+    let Some(spec) = specs.iter().find(|spec| spec.pattern == pattern) else {
+        let known: Vec<String> = specs.iter().map(|spec| format!("`{}`", spec.pattern)).collect();
+        let known = if known.is_empty() { "it names none".to_owned() } else { known.join(", ") };
+        problems.0.push(format!("no route `{pattern}` is configured; choose one of: {known}"));
+        return None;
+    };
+    problems.note(written(spec, &ignored).map_err(|why| format!("route `{pattern}`: {why}")))
+}
+
+/// Every route that preset and file name, and what is ignored on all of them.
+fn specs(file: &File, problems: &mut Problems) -> Option<(Vec<RouteSpec>, Vec<String>)> {
     let preset = file.preset.as_deref().unwrap_or("ytv2");
     let (patterns, mut ignored): (&[&str], Vec<String>) = match preset {
         "ytv2" => (YTV2_ROUTES, vec![YTV2_IGNORED.to_owned()]),
@@ -26,9 +45,7 @@ pub(super) fn routes(file: &File, problems: &mut Problems) -> Option<Routes> {
     ignored.extend(file.ignore.iter().cloned());
     let preset = patterns.iter().filter(|pattern| !file.routes.iter().any(|spec| spec.pattern == **pattern));
     let preset = preset.map(|pattern| RouteSpec { pattern: (*pattern).to_owned(), ..RouteSpec::default() });
-    let specs: Vec<RouteSpec> = preset.chain(file.routes.iter().cloned()).collect();
-    let routes = specs.iter().filter_map(|spec| route(spec, &ignored, problems)).collect();
-    problems.note(Routes::new(routes))
+    Some((preset.chain(file.routes.iter().cloned()).collect(), ignored))
 }
 
 fn route(spec: &RouteSpec, ignored: &[String], problems: &mut Problems) -> Option<Route> {
@@ -42,11 +59,12 @@ fn route(spec: &RouteSpec, ignored: &[String], problems: &mut Problems) -> Optio
     if spec.head == Some(true) {
         problems.0.push(format!("route `{pattern}`: comparing HEAD is not built yet; leave out `head`"));
     }
-    let rules = problems.note(rules(spec, ignored).map_err(|why| format!("route `{pattern}`: {why}")))?;
+    let rules = written(spec, ignored).and_then(|written| Rules::new(&written).map_err(|e| e.to_string()));
+    let rules = problems.note(rules.map_err(|why| format!("route `{pattern}`: {why}")))?;
     Some(Route { pattern: pattern.clone(), rules: Arc::new(rules), required: spec.required.unwrap_or(true) })
 }
 
-fn rules(spec: &RouteSpec, ignored: &[String]) -> Result<Rules, String> {
+fn written(spec: &RouteSpec, ignored: &[String]) -> Result<RulesSpec, String> {
     let classes =
         |names: &[String]| names.iter().map(|name| class(name)).collect::<Result<Vec<Class>, String>>();
     let mut written = RulesSpec {
@@ -70,7 +88,7 @@ fn rules(spec: &RouteSpec, ignored: &[String]) -> Result<Rules, String> {
             }
         }
     }
-    Rules::new(&written).map_err(|e| e.to_string())
+    Ok(written)
 }
 
 fn class(name: &str) -> Result<Class, String> {

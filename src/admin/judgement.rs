@@ -1,0 +1,85 @@
+//! `POST /api/findings/{id}`: on disk and audited before it is answered.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::response::{IntoResponse, Response};
+use chrono::Utc;
+use http::StatusCode;
+
+use super::problem::Problem;
+use super::{App, Caller, document, parsed};
+use crate::app::Shared;
+use crate::cutover::blocking;
+use crate::ledger::acceptance::{Acceptance, JudgeError, Judgement};
+use crate::ledger::finding::{Finding, State as Judged};
+use crate::ledger::findings::action;
+use crate::state::{AuditEntry, rfc3339};
+
+pub(super) async fn judge(
+    State(shared): App,
+    ConnectInfo(caller): Caller,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let judgement: Judgement = parsed(&body)?;
+    let finding = shared.ledger.finding(&id).ok_or_else(|| Problem::from(JudgeError::Unknown))?;
+    let accepted = match judgement.state {
+        Judged::Accepted => Some(shared.ledger.acceptance(&id, &judgement)?),
+        Judged::Open if finding.state == Judged::Open => {
+            return Ok(Json(document::finding(&shared, &finding)).into_response());
+        }
+        Judged::Open => None,
+        Judged::Resolved => {
+            return Err(Problem::bad_request(
+                "`resolved` is set by flipgate itself; state is `accepted` or `open`",
+            ));
+        }
+    };
+    store(&shared, &finding, accepted.as_ref(), &judgement, caller.to_string()).await?;
+    let finding = shared.ledger.judge(&id, accepted).ok_or_else(|| Problem::from(JudgeError::Unknown))?;
+    tracing::info!(finding = %id, state = finding.state.as_str(), "an operator judged a finding");
+    Ok(Json(document::finding(&shared, &finding)).into_response())
+}
+
+async fn store(
+    shared: &Arc<Shared>,
+    finding: &Finding,
+    accepted: Option<&Acceptance>,
+    judgement: &Judgement,
+    source: String,
+) -> Result<(), Problem> {
+    let entry = AuditEntry {
+        at: rfc3339(Utc::now()),
+        action: action(judgement.state).to_owned(),
+        from: finding.state.as_str().to_owned(),
+        to: judgement.state.as_str().to_owned(),
+        trigger: "operator".to_owned(),
+        source,
+        reason: judgement.note.clone(),
+        forced: false,
+        evidence: serde_json::json!({ "finding": finding, "accepted": accepted }),
+        finding: Some(finding.id.clone()),
+    };
+    let document = accepted.map(|accepted| serde_json::json!(accepted));
+    let (shared, id) = (Arc::clone(shared), finding.id.clone());
+    let stored = blocking(move || {
+        // The finding itself must be on disk, or after a crash there would be nothing that is accepted.
+        shared.ledger.flush();
+        shared.state.judge(&id, document.as_ref(), &entry)
+    });
+    stored.await.map_err(|e| Problem::state(&e))
+}
+
+impl From<JudgeError> for Problem {
+    fn from(error: JudgeError) -> Self {
+        let status = match error {
+            JudgeError::Unknown => StatusCode::NOT_FOUND,
+            JudgeError::Unusable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            JudgeError::Beyond { .. } => StatusCode::CONFLICT,
+        };
+        Problem::new(status, &error.to_string())
+    }
+}

@@ -1,0 +1,269 @@
+//! All findings, at most [`PER_ROUTE`] a route and one for what is beyond.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use chrono::{DateTime, Utc};
+
+use super::acceptance::{Acceptance, Accepted, Values};
+use super::finding::{Finding, OVERFLOW, SAMPLES, Signature, State};
+use crate::compare::{Difference, Severity};
+use crate::side::Pair;
+use crate::state::{AuditEntry, rfc3339};
+
+/// Findings kept a route; beyond, differences go to one overflow finding at `**`.
+pub const PER_ROUTE: usize = 200;
+
+/// Changes of state kept until they are audited; beyond, the oldest are not.
+const TRANSITIONS: usize = 1000;
+
+/// All findings.
+#[derive(Debug, Default)]
+pub struct Findings {
+    by_signature: HashMap<Signature, Finding>,
+    per_route: HashMap<usize, usize>,
+    /// Comparisons of each route in this run.
+    comparisons: HashMap<usize, u64>,
+    /// What has changed since it was last written to disk.
+    changed: HashSet<Signature>,
+    transitions: VecDeque<Transition>,
+}
+
+/// A change of state that no operator made.
+#[derive(Debug, Clone)]
+pub struct Transition {
+    /// The finding as it is since then.
+    pub finding: Finding,
+    /// What it was before.
+    pub before: State,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+// === impl Findings ===
+
+impl Findings {
+    /// Takes up what an earlier run knew of the routes that still have these labels, and what operators accepted since.
+    pub fn restore(
+        &mut self,
+        findings: Vec<Finding>,
+        labels: &[String],
+        mut accepted: HashMap<String, Acceptance>,
+    ) {
+        for mut finding in findings {
+            let Some(route) = labels.iter().position(|label| *label == finding.route) else { continue };
+            if finding.path != OVERFLOW {
+                *self.per_route.entry(route).or_insert(0) += 1;
+            }
+            match (accepted.remove(&finding.id), &finding.accepted) {
+                // The counts of its share are newer where the finding was written.
+                (Some(judged), Some(written)) if judged.at == written.at => {}
+                (Some(judged), _) => {
+                    finding.state = State::Accepted;
+                    finding.accepted = Some(judged);
+                }
+                (None, Some(_)) => {
+                    finding.state = State::Open;
+                    finding.accepted = None;
+                }
+                (None, None) => {}
+            }
+            let Finding { kind, class, .. } = finding;
+            let signature = Signature { route, path: finding.path.clone(), kind, class };
+            self.by_signature.insert(signature, finding);
+        }
+    }
+
+    /// Counts one comparison of a route, before its differences.
+    pub fn begin(&mut self, route: usize) {
+        *self.comparisons.entry(route).or_insert(0) += 1;
+    }
+
+    /// Counts one difference and returns its finding.
+    pub fn count(
+        &mut self,
+        route: usize,
+        label: &str,
+        names: &Pair<String>,
+        difference: &Difference,
+        values: &Values,
+        now: DateTime<Utc>,
+    ) -> &Finding {
+        let mut signature = Signature::of(route, difference);
+        let known = self.per_route.entry(route).or_insert(0);
+        let is_new = !self.by_signature.contains_key(&signature);
+        if is_new && *known >= PER_ROUTE {
+            signature = Signature::overflow(route);
+        } else if is_new {
+            *known += 1;
+        }
+        if !self.changed.contains(&signature) {
+            self.changed.insert(signature.clone());
+        }
+        let comparison = self.comparisons.get(&route).copied().unwrap_or(0);
+        let finding = self
+            .by_signature
+            .entry(signature)
+            .or_insert_with_key(|signature| Finding::new(signature, label, names, difference, now));
+        if let Some(reason) = finding.occur(values, comparison, now) {
+            change(&mut self.transitions, finding, State::Open, reason, now);
+        }
+        finding
+    }
+
+    /// Does what is due by itself: acceptances that expired, causes that are gone.
+    pub fn settle(&mut self, now: DateTime<Utc>) {
+        for (signature, finding) in &mut self.by_signature {
+            let comparisons = self.comparisons.get(&signature.route).copied().unwrap_or(0);
+            if let Some((state, reason)) = finding.due(comparisons, now) {
+                change(&mut self.transitions, finding, state, reason, now);
+                self.changed.insert(signature.clone());
+            }
+        }
+    }
+
+    /// The changes that no operator made, since the last call.
+    pub fn take_transitions(&mut self) -> Vec<Transition> {
+        self.transitions.drain(..).collect()
+    }
+
+    /// Gives a finding the state that an operator judged it to have.
+    pub fn judge(&mut self, id: &str, accepted: Option<Acceptance>) -> Option<Finding> {
+        let (signature, finding) = self.by_signature.iter_mut().find(|(_, finding)| finding.id == id)?;
+        finding.bring_up_to_date(self.comparisons.get(&signature.route).copied().unwrap_or(0));
+        finding.state = if accepted.is_some() { State::Accepted } else { State::Open };
+        finding.accepted = accepted;
+        self.changed.insert(signature.clone());
+        Some(finding.clone())
+    }
+
+    /// Notes that a sample agreed when it was asked again: for every finding that has it.
+    pub fn agree(&mut self, sample: u64) {
+        for finding in self.by_signature.values_mut().filter(|finding| finding.samples.contains(&sample)) {
+            if !finding.watch.agreed.contains(&sample) {
+                finding.watch.agreed.push(sample);
+            }
+        }
+    }
+
+    /// Notes that a sample still differs when asked again.
+    pub fn disagree(&mut self, sample: u64) {
+        for finding in self.by_signature.values_mut() {
+            finding.watch.agreed.retain(|agreed| *agreed != sample);
+        }
+    }
+
+    /// What is accepted now.
+    #[must_use]
+    pub fn accepted(&self) -> Accepted {
+        Accepted::of(self.by_signature.values())
+    }
+
+    /// Notes that the findings of these ids have one sample more, where they have room for it.
+    pub fn add_sample(&mut self, ids: &[String], sample: u64) {
+        for (signature, finding) in &mut self.by_signature {
+            if ids.contains(&finding.id) && finding.samples.len() < SAMPLES {
+                finding.samples.push(sample);
+                self.changed.insert(signature.clone());
+            }
+        }
+    }
+
+    /// Notes that these samples are gone, so that later ones may take their place.
+    pub fn forget_samples(&mut self, gone: &[u64]) {
+        if gone.is_empty() {
+            return;
+        }
+        for (signature, finding) in &mut self.by_signature {
+            let before = finding.samples.len();
+            finding.samples.retain(|sample| !gone.contains(sample));
+            if finding.samples.len() < before {
+                self.changed.insert(signature.clone());
+            }
+        }
+    }
+
+    /// What has changed since the last call, to be written to disk.
+    pub fn take_changed(&mut self) -> Vec<Finding> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.iter().filter_map(|signature| self.by_signature.get(signature)).cloned().collect()
+    }
+
+    /// The finding of this id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Finding> {
+        self.by_signature.values().find(|finding| finding.id == id)
+    }
+
+    /// All findings, most severe first, then most frequent.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&Finding> {
+        let mut findings: Vec<&Finding> = self.by_signature.values().collect();
+        let rank = |finding: &Finding| (finding.severity, std::cmp::Reverse(finding.count));
+        findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.id.cmp(&b.id)));
+        findings
+    }
+
+    /// How many findings there are of each state and severity.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<(State, Severity), i64> {
+        let all =
+            State::ALL.iter().flat_map(|state| Severity::ALL.iter().map(|severity| (*state, *severity)));
+        let mut counts: BTreeMap<(State, Severity), i64> = all.map(|key| (key, 0)).collect();
+        for finding in self.by_signature.values() {
+            *counts.entry((finding.state, finding.severity)).or_insert(0) += 1;
+        }
+        counts
+    }
+}
+
+// === impl Transition ===
+
+impl Transition {
+    /// How it stands in the audit.
+    #[must_use]
+    pub fn audit(&self) -> AuditEntry {
+        AuditEntry {
+            at: rfc3339(self.at),
+            action: action(self.finding.state).to_owned(),
+            from: self.before.as_str().to_owned(),
+            to: self.finding.state.as_str().to_owned(),
+            trigger: "flipgate".to_owned(),
+            source: "flipgate".to_owned(),
+            reason: self.reason.clone(),
+            forced: false,
+            evidence: serde_json::json!(self.finding),
+            finding: Some(self.finding.id.clone()),
+        }
+    }
+}
+
+/// What the audit calls a change to this state.
+#[must_use]
+pub fn action(to: State) -> &'static str {
+    match to {
+        State::Open => "reopen",
+        State::Accepted => "accept",
+        State::Resolved => "resolve",
+    }
+}
+
+/// Gives a finding another state, and notes why for the audit.
+fn change(
+    transitions: &mut VecDeque<Transition>,
+    finding: &mut Finding,
+    state: State,
+    reason: String,
+    at: DateTime<Utc>,
+) {
+    let before = std::mem::replace(&mut finding.state, state);
+    finding.accepted = None;
+    if transitions.len() >= TRANSITIONS {
+        transitions.pop_front();
+    }
+    transitions.push_back(Transition { finding: finding.clone(), before, reason, at });
+}
+
+#[cfg(test)]
+mod tests;

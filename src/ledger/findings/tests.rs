@@ -1,0 +1,164 @@
+use super::*;
+use crate::compare::{Class, Kind};
+
+fn difference(path: &str, from: &str) -> Difference {
+    Difference {
+        path: path.to_owned(),
+        at: path.to_owned(),
+        kind: Kind::Changed,
+        class: Class::Value,
+        from: Some(from.to_owned()),
+        to: Some("x".to_owned()),
+        accepted_by_rule: false,
+    }
+}
+
+fn count(findings: &mut Findings, path: &str, from: &str) -> String {
+    let names = Pair { from: "sqlite".to_owned(), to: "postgres".to_owned() };
+    let values = Values { from: Some(from.to_owned()), to: Some("x".to_owned()) };
+    findings.begin(0);
+    findings.count(0, "/a", &names, &difference(path, from), &values, Utc::now()).id.clone()
+}
+
+#[test]
+fn a_thousand_values_at_one_path_are_one_finding() {
+    let mut findings = Findings::default();
+    for value in 0..1000 {
+        count(&mut findings, "/rows/*/n", &value.to_string());
+    }
+    let sorted = findings.sorted();
+    assert_eq!((sorted.len(), sorted[0].count), (1, 1000));
+}
+
+#[test]
+fn a_route_has_200_findings_and_one_for_the_rest() {
+    let mut findings = Findings::default();
+    for path in 0..1000 {
+        count(&mut findings, &format!("/{path}"), "1");
+    }
+    let sorted = findings.sorted();
+    assert_eq!(sorted.len(), PER_ROUTE + 1);
+    let overflow = sorted.iter().find(|finding| finding.path == OVERFLOW).unwrap();
+    assert_eq!((overflow.severity, overflow.count), (Severity::Breaking, 800));
+    assert_eq!(
+        count(&mut findings, "/7", "1"),
+        count(&mut findings, "/7", "2"),
+        "a known one keeps counting"
+    );
+    assert_eq!(findings.sorted().len(), PER_ROUTE + 1);
+}
+
+#[test]
+fn a_restored_finding_goes_on_counting_under_its_id() {
+    let mut before = Findings::default();
+    for path in 0..=PER_ROUTE {
+        count(&mut before, &format!("/{path}"), "1");
+    }
+    let written = before.take_changed();
+    assert!(before.take_changed().is_empty());
+    let read = written.iter().map(|f| serde_json::from_str(&serde_json::to_string(f).unwrap()).unwrap());
+    let mut after = Findings::default();
+    after.restore(read.collect(), &["/a".to_owned()], HashMap::new());
+    assert_eq!(count(&mut after, "/7", "1"), count(&mut before, "/7", "1"));
+    let overflow = count(&mut after, "/one-more", "1");
+    assert_eq!(after.get(&overflow).unwrap().path, OVERFLOW);
+    assert_eq!(after.sorted().len(), PER_ROUTE + 1);
+    let mut elsewhere = Findings::default();
+    elsewhere.restore(before.sorted().into_iter().cloned().collect(), &["/b".to_owned()], HashMap::new());
+    assert!(elsewhere.sorted().is_empty());
+}
+
+/// A finding that occurred `times` times, accepted so.
+fn accepted(findings: &mut Findings, judgement: serde_json::Value) -> String {
+    let id = count(findings, "/n", "1");
+    let judgement: crate::ledger::acceptance::Judgement = serde_json::from_value(judgement).unwrap();
+    let acceptance = judgement.acceptance(findings.get(&id).unwrap(), Utc::now()).unwrap();
+    findings.judge(&id, Some(acceptance));
+    id
+}
+
+fn state(findings: &Findings, id: &str) -> State {
+    findings.get(id).unwrap().state
+}
+
+#[test]
+fn values_beyond_those_accepted_reopen() {
+    let mut findings = Findings::default();
+    let judgement = serde_json::json!({"state": "accepted", "values": [{"from": "1", "to": "x"}]});
+    let id = accepted(&mut findings, judgement);
+    count(&mut findings, "/n", "1");
+    assert_eq!(state(&findings, &id), State::Accepted);
+    count(&mut findings, "/n", "2");
+    assert_eq!(state(&findings, &id), State::Open);
+    let transitions = findings.take_transitions();
+    assert_eq!(transitions.len(), 1);
+    assert!(transitions[0].reason.contains("values beyond"), "{transitions:?}");
+}
+
+#[test]
+fn a_share_is_of_comparisons_and_beyond_it_reopens() {
+    let mut findings = Findings::default();
+    let id = accepted(&mut findings, serde_json::json!({"state": "accepted", "max_share": 0.1}));
+    (0..20).for_each(|_| findings.begin(0));
+    // Two of 22 comparisons are within a tenth; the differences of one comparison count once.
+    count(&mut findings, "/n", "1");
+    let names = Pair { from: String::new(), to: String::new() };
+    let values = Values { from: None, to: None };
+    findings.count(0, "/a", &names, &difference("/n", "1"), &values, Utc::now());
+    count(&mut findings, "/n", "1");
+    assert_eq!(state(&findings, &id), State::Accepted);
+    count(&mut findings, "/n", "1");
+    assert_eq!(state(&findings, &id), State::Open);
+}
+
+#[test]
+fn an_acceptance_expires() {
+    let mut findings = Findings::default();
+    let id = accepted(
+        &mut findings,
+        serde_json::json!({"state": "accepted", "max_share": 0.1, "expires_in": "7d"}),
+    );
+    findings.settle(Utc::now() + chrono::TimeDelta::days(6));
+    assert_eq!(state(&findings, &id), State::Accepted);
+    findings.settle(Utc::now() + chrono::TimeDelta::days(8));
+    assert_eq!(state(&findings, &id), State::Open);
+}
+
+#[test]
+fn a_cause_that_is_gone_is_resolved_and_its_return_reopens() {
+    let mut findings = Findings::default();
+    let id = count(&mut findings, "/n", "1");
+    findings.add_sample(std::slice::from_ref(&id), 1);
+    findings.add_sample(std::slice::from_ref(&id), 2);
+    (0..30).for_each(|_| findings.begin(0));
+    findings.agree(1);
+    findings.settle(Utc::now());
+    assert_eq!(state(&findings, &id), State::Open, "one sample was not asked again");
+    findings.agree(2);
+    findings.settle(Utc::now());
+    assert_eq!(state(&findings, &id), State::Resolved);
+    count(&mut findings, "/n", "1");
+    assert_eq!(state(&findings, &id), State::Open);
+    findings.agree(1);
+    findings.agree(2);
+    (0..29).for_each(|_| findings.begin(0));
+    findings.settle(Utc::now());
+    assert_eq!(state(&findings, &id), State::Open, "too few comparisons since");
+}
+
+#[test]
+fn what_an_operator_judged_wins_over_what_was_written() {
+    let mut findings = Findings::default();
+    let id = accepted(&mut findings, serde_json::json!({"state": "accepted", "max_share": 0.1}));
+    count(&mut findings, "/n", "1");
+    let judged = findings.get(&id).unwrap().accepted.clone();
+    let written = findings.take_changed();
+    let labels = ["/a".to_owned()];
+    let mut reopened = Findings::default();
+    reopened.restore(written.clone(), &labels, HashMap::new());
+    assert_eq!(state(&reopened, &id), State::Open);
+    let mut restored = Findings::default();
+    let judgements = judged.into_iter().map(|judged| (id.clone(), Acceptance { occurred: 0, ..judged }));
+    restored.restore(written, &labels, judgements.collect());
+    assert_eq!(restored.get(&id).unwrap().state, findings.get(&id).unwrap().state);
+}
