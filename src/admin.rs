@@ -13,6 +13,7 @@
 //! | `GET /api/findings`, `/api/findings/{id}` | what differs | read |
 //! | `POST /api/findings/{id}` | accepts one within a scope, or opens it again | full |
 //! | `GET /api/samples/{id}` | both legs of one request that differed | read |
+//! | `POST /api/samples/{id}/recheck` | asks both sides again now | full |
 //! | `GET /api/audit` | every change of the primary and of a finding's state | read |
 //!
 //! Errors are `application/problem+json`. Host is checked on every request, Origin on every one that changes state.
@@ -22,6 +23,7 @@ mod guard;
 mod judgement;
 mod listener;
 mod problem;
+mod recheck;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -96,6 +98,7 @@ pub fn router(shared: Arc<Shared>, config: AdminConfig) -> Router {
         .route("/api/findings", get(findings))
         .route("/api/findings/{id}", get(finding).post(judgement::judge))
         .route("/api/samples/{id}", get(sample))
+        .route("/api/samples/{id}/recheck", post(recheck::recheck))
         .route("/api/audit", get(audit))
         .fallback(|| async { Problem::not_found("no such page on the admin side; `/` lists them") })
         .method_not_allowed_fallback(|| async {
@@ -109,7 +112,7 @@ pub fn router(shared: Arc<Shared>, config: AdminConfig) -> Router {
 async fn index() -> Response {
     let text = "flipgate admin\n\nGET  /healthz /readyz /metrics\nGET  /api/status /api/readiness\n\
                 GET  /api/findings /api/findings/{id} /api/samples/{id} /api/audit\n\
-                POST /api/primary /api/rollback /api/findings/{id}\n";
+                POST /api/primary /api/rollback /api/findings/{id} /api/samples/{id}/recheck\n";
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 
@@ -190,9 +193,7 @@ async fn finding(State(shared): App, Path(id): Path<String>) -> Result<Response,
 }
 
 async fn sample(State(shared): App, Path(id): Path<String>) -> Result<Response, Problem> {
-    let sample = id.parse().ok().and_then(|id| shared.ledger.sample(id));
-    let sample = sample
-        .ok_or_else(|| Problem::not_found("no sample has this id, or it has made room for later ones"))?;
+    let sample = id.parse().ok().and_then(|id| shared.ledger.sample(id)).ok_or_else(Problem::no_sample)?;
     Ok(Json(sample).into_response())
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::admin;
@@ -66,6 +67,10 @@ pub struct Shared {
     pub shadow: Arc<Shadow>,
     /// What is on disk before it is answered.
     pub state: StateStore,
+    /// The two backends, to ask again.
+    pub backends: Pair<Arc<dyn Backend>>,
+    /// Where clients are served; the admin side has a runtime of its own.
+    pub runtime: Handle,
 }
 
 /// Why flipgate did not start, in one sentence. All of these mean exit code 3.
@@ -150,6 +155,8 @@ impl App {
             metrics,
             shadow,
             state: store,
+            backends: upstreams.backends.clone(),
+            runtime: Handle::current(),
         });
         run(config, shared, upstreams, listeners)
     }

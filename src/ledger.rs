@@ -201,15 +201,11 @@ impl Ledger {
         lock(&self.findings).judge(id, accepted)
     }
 
-    /// Notes what asking for a sample again showed.
-    pub fn rechecked(&self, sample: u64, agreed: bool) {
+    /// Notes how a sample's request of `route` differed when it was asked again.
+    pub fn rechecked(&self, route: usize, sample: u64, comparison: &Comparison) {
         let mut findings = lock(&self.findings);
-        if agreed {
-            findings.agree(sample);
-            findings.settle(Utc::now());
-        } else {
-            findings.disagree(sample);
-        }
+        findings.recheck(route, sample, comparison);
+        findings.settle(Utc::now());
     }
 
     fn count_differences(&self, route: usize, compared: &Compared<'_>, now: DateTime<Utc>) -> Noted {

@@ -3,6 +3,7 @@
 //! Nothing here is ever awaited by a client. A slow, dead, huge or endless shadow costs one bounded slot.
 
 pub mod comparator;
+pub mod recheck;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

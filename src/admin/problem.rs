@@ -19,6 +19,10 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, detail)
     }
 
+    pub(super) fn no_sample() -> Self {
+        Problem::not_found("no sample has this id, or it has made room for later ones")
+    }
+
     pub(super) fn bad_request(detail: &str) -> Self {
         Problem::new(StatusCode::BAD_REQUEST, detail)
     }

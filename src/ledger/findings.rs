@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::acceptance::{Acceptance, Accepted, Values};
 use super::finding::{Finding, OVERFLOW, SAMPLES, Signature, State};
-use crate::compare::{Difference, Severity};
+use crate::compare::{Comparison, Difference, Severity};
 use crate::side::Pair;
 use crate::state::{AuditEntry, rfc3339};
 
@@ -138,19 +138,19 @@ impl Findings {
         Some(finding.clone())
     }
 
-    /// Notes that a sample agreed when it was asked again: for every finding that has it.
-    pub fn agree(&mut self, sample: u64) {
-        for finding in self.by_signature.values_mut().filter(|finding| finding.samples.contains(&sample)) {
-            if !finding.watch.agreed.contains(&sample) {
+    /// Notes how a sample differed when it was asked again: it agrees for each of its findings that did not occur.
+    pub fn recheck(&mut self, route: usize, sample: u64, comparison: &Comparison) {
+        let occurred: HashSet<Signature> =
+            comparison.differences.iter().map(|difference| Signature::of(route, difference)).collect();
+        for (signature, finding) in &mut self.by_signature {
+            if !finding.samples.contains(&sample) {
+                continue;
+            }
+            finding.watch.agreed.retain(|agreed| *agreed != sample);
+            // What was not compared to its end, or has overflowed, shows nothing.
+            if comparison.limited.is_none() && signature.path != OVERFLOW && !occurred.contains(signature) {
                 finding.watch.agreed.push(sample);
             }
-        }
-    }
-
-    /// Notes that a sample still differs when asked again.
-    pub fn disagree(&mut self, sample: u64) {
-        for finding in self.by_signature.values_mut() {
-            finding.watch.agreed.retain(|agreed| *agreed != sample);
         }
     }
 

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
 
 use crate::backend::Head;
-use crate::compare::{self, Body, Mode, Rules};
+use crate::compare::{self, Body, Comparison, Mode, Rules};
 use crate::ledger::outcome::{Outcome, Reason};
 use crate::ledger::{Compared, LegRecord, Records, Ticket, redact};
 use crate::metrics::Metrics;
@@ -182,6 +183,19 @@ fn compare(job: Job, metrics: &Metrics) {
         comparison,
     };
     ticket.compared(&compared, || records(&head, &legs, &whole, &rules));
+}
+
+/// Compares two legs on a thread of its own, which has the stack that a comparison may need. None if it was given up.
+pub(super) async fn compare_apart(legs: Pair<Leg>, rules: Arc<Rules>) -> Option<Comparison> {
+    let (told, compared) = oneshot::channel();
+    let work = move || {
+        let whole = Pair { from: legs.from.whole(), to: legs.to.whole() };
+        // Nobody waits any more where the caller has left.
+        let _ =
+            told.send(compare::compare(legs.from.borrowed(&whole.from), legs.to.borrowed(&whole.to), &rules));
+    };
+    std::thread::Builder::new().name("recheck".into()).stack_size(STACK).spawn(work).ok()?;
+    compared.await.ok()
 }
 
 /// Both legs for a sample. The patch is made from the bodies as they are shown, so it cannot hold a secret either.

@@ -1,5 +1,8 @@
 //! What is known of differences: bounded, without secrets, kept over a restart, and judged.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::harness::{Flipgate, Setup, wait_until};
@@ -250,4 +253,87 @@ async fn an_acceptance_expires_by_itself() {
     wait_until("it is open again", async || flipgate.findings().await[0]["state"] == "open").await;
     wait_until("that is audited", async || audited(&flipgate).await.len() == 2).await;
     assert!(audited(&flipgate).await[0].2.contains("expired"));
+}
+
+/// Asks for the finding's first sample again; gives status and document.
+async fn recheck(flipgate: &Flipgate, finding: &Value) -> (u16, Value) {
+    let answer =
+        flipgate.admin_post(&format!("/api/samples/{}/recheck", finding["samples"][0]), &json!({})).await;
+    (answer.status, answer.json())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cause_that_is_gone_is_resolved_and_its_return_reopens() {
+    let fixed = Arc::new(AtomicBool::new(false));
+    let is_fixed = Arc::clone(&fixed);
+    let (from, _to, flipgate) = between(move |side, _| {
+        let differs = side == "to" && !is_fixed.load(Ordering::SeqCst);
+        Reply::json(if differs { "{\"a\":2}" } else { "{\"a\":1}" })
+    })
+    .await;
+    flipgate.request("GET", "/read/a?n=%20", &[("Accept-Language", "de")], b"").await;
+    flipgate.settled().await;
+    let finding = flipgate.findings().await.remove(0);
+    let (status, differs) = recheck(&flipgate, &finding).await;
+    assert_eq!((status, &differs["agrees"], &differs["counts"]), (200, &json!(false), &json!(true)));
+    assert_eq!(differs["differences"][0]["path"], "/a");
+    let again = &from.requests("/read/a?n=%20")[1];
+    assert_eq!(again.headers.get("accept-language"), Some("de"));
+    assert_eq!(
+        (again.headers.get("x-flipgate-role"), again.headers.get("x-flipgate-loop")),
+        (Some("shadow"), Some("1"))
+    );
+
+    fixed.store(true, Ordering::SeqCst);
+    assert_eq!(recheck(&flipgate, &finding).await.1["agrees"], true);
+    assert_eq!(flipgate.findings().await[0]["state"], "open");
+    for _ in 0..30 {
+        flipgate.get("/read/b").await;
+    }
+    let metrics = flipgate.assert_outcomes(&[("mismatch", 1), ("match", 30)]).await;
+    assert_eq!(flipgate.findings().await[0]["state"], "resolved");
+    assert_eq!(metrics.sum("flipgate_findings", &[("state", "open")]), 0.0);
+    assert_eq!(gate(&flipgate).await.1, 0);
+    fixed.store(false, Ordering::SeqCst);
+    flipgate.get("/read/b").await;
+    flipgate.settled().await;
+    let reopened = flipgate.findings().await.remove(0);
+    assert_eq!((&reopened["state"], &reopened["id"]), (&json!("open"), &finding["id"]));
+    wait_until("both are audited", async || audited(&flipgate).await.len() == 2).await;
+    let actions: Vec<String> = audited(&flipgate).await.into_iter().map(|(action, ..)| action).collect();
+    assert_eq!(actions, ["reopen", "resolve"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recheck_says_when_it_cannot_be_or_does_not_count() {
+    let gone = Arc::new(AtomicBool::new(false));
+    let is_gone = Arc::clone(&gone);
+    let (_from, mut to, flipgate) = between(move |side, request| {
+        if is_gone.load(Ordering::SeqCst) {
+            return Reply::json("{}").with_status(404);
+        }
+        Reply::json(json!({ request.target.split('?').next().unwrap(): side }).to_string())
+    })
+    .await;
+    flipgate.request("GET", "/read/cookie", &[("Cookie", "a=b")], b"").await;
+    flipgate.get("/read/token?token=a").await;
+    flipgate.settled().await;
+    for finding in flipgate.findings().await {
+        let (status, problem) = recheck(&flipgate, &finding).await;
+        assert_eq!(status, 409, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("credentials"), "{problem}");
+    }
+    flipgate.get("/read/plain").await;
+    flipgate.settled().await;
+    let findings = flipgate.findings().await;
+    let plain = findings.iter().find(|finding| finding["path"].as_str().unwrap().contains("plain")).unwrap();
+    gone.store(true, Ordering::SeqCst);
+    let (status, document) = recheck(&flipgate, plain).await;
+    assert_eq!((status, &document["agrees"], &document["counts"]), (200, &json!(true), &json!(false)));
+    assert!(document["doubt"].as_str().unwrap().contains("`sqlite` answers 404 now"), "{document}");
+    to.stop().await;
+    let (status, problem) = recheck(&flipgate, plain).await;
+    assert_eq!(status, 502);
+    assert!(problem["detail"].as_str().unwrap().contains("`postgres`"), "{problem}");
+    assert_eq!(flipgate.admin_post("/api/samples/999/recheck", &json!({})).await.status, 404);
 }

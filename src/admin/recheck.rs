@@ -1,0 +1,94 @@
+//! `POST /api/samples/{id}/recheck`: ask both sides again now.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use http::{StatusCode, Uri};
+use serde_json::{Value, json};
+
+use super::App;
+use super::problem::Problem;
+use crate::app::Shared;
+use crate::ledger::sample::Sample;
+use crate::ledger::sentence::shown;
+use crate::shadow::recheck::{NotRechecked, Rechecked, head};
+use crate::side::Side;
+
+pub(super) async fn recheck(State(shared): App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let sample = id.parse().ok().and_then(|id| shared.ledger.sample(id)).ok_or_else(Problem::no_sample)?;
+    let gone = |why: &str| Problem::new(StatusCode::CONFLICT, why);
+    let kept = sample.request.as_ref().ok_or_else(|| {
+        gone("this request carried credentials, which are never stored, so it cannot be asked again; send it anew \
+              through the proxy")
+    })?;
+    let head = head(&sample.target, kept).ok_or_else(|| gone("this request can no longer be read"))?;
+    let (route, rules) =
+        rules(&shared, &head.uri).ok_or_else(|| gone("no route names this request any more"))?;
+    // On the clients' runtime: a connection that is made here may serve them later.
+    let asking = Arc::clone(&shared);
+    let asked =
+        shared.runtime.spawn(async move { asking.shadow.recheck(&asking.backends, &rules, &head).await });
+    let rechecked = asked.await.map_err(|e| Problem::internal(&e))?;
+    let rechecked = rechecked.map_err(|why| not_rechecked(&shared, &why))?;
+    let doubt = doubt(&shared, &sample, &rechecked);
+    if doubt.is_none() {
+        shared.ledger.rechecked(route, sample.id, &rechecked.comparison);
+    }
+    Ok(Json(document(&sample, &rechecked, doubt)))
+}
+
+/// The route of a target, and how it is compared now.
+fn rules(shared: &Shared, uri: &Uri) -> Option<(usize, Arc<crate::compare::Rules>)> {
+    let (index, route) = shared.routes.find(uri.path())?;
+    Some((index, Arc::clone(&route.rules)))
+}
+
+/// Why this recheck does not count: the primary answers otherwise than it did, so it is another thing that was compared.
+fn doubt(shared: &Shared, sample: &Sample, rechecked: &Rechecked) -> Option<String> {
+    let is_from = shared.names.from == sample.primary;
+    let (side, before) =
+        if is_from { (Side::From, sample.from.status) } else { (Side::To, sample.to.status) };
+    let now = rechecked.statuses.get(side).as_u16();
+    (now != before).then(|| format!("`{}` answers {now} now, in the sample {before}", sample.primary))
+}
+
+fn document(sample: &Sample, rechecked: &Rechecked, doubt: Option<String>) -> Value {
+    let comparison = &rechecked.comparison;
+    let differences: Vec<Value> = comparison
+        .differences
+        .iter()
+        .map(|difference| {
+            let value = |value: &Option<String>| value.as_deref().map(|value| shown(difference, value));
+            json!({
+                "path": difference.path,
+                "at": difference.at,
+                "kind": difference.kind,
+                "class": difference.class,
+                "from": value(&difference.from),
+                "to": value(&difference.to),
+            })
+        })
+        .collect();
+    json!({
+        "sample": sample.id,
+        "agrees": comparison.is_match() || comparison.is_accepted(),
+        "counts": doubt.is_none(),
+        "doubt": doubt,
+        "differences": differences,
+    })
+}
+
+fn not_rechecked(shared: &Shared, why: &NotRechecked) -> Problem {
+    match why {
+        NotRechecked::Busy => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no place for one more shadow request now; try again",
+        ),
+        NotRechecked::Failed(side, reason) => {
+            let why = format!("`{}` gave no complete answer ({})", shared.names.get(*side), reason.label());
+            Problem::new(StatusCode::BAD_GATEWAY, &why)
+        }
+        NotRechecked::Lost => Problem::internal(&"a recheck's comparison was given up"),
+    }
+}
