@@ -8,6 +8,7 @@ mod body;
 mod class;
 mod decode;
 mod difference;
+mod hash;
 mod head;
 mod html;
 mod json;
@@ -20,6 +21,7 @@ mod text;
 use http::HeaderMap;
 
 pub use decode::decoded;
+pub use html::Mask;
 pub use difference::{Class, Comparison, Difference, Kind, Limit, Severity, UnknownName};
 pub use patch::patch;
 pub use path::PathError;

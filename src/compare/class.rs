@@ -13,7 +13,7 @@ const NESTED_DEPTH: usize = 64;
 /// The difference of two JSON values that are not both objects or both arrays; None if they are the same.
 ///
 /// `booleans` tells whether all values at this path are booleans, 0 or 1: only then is 1 another spelling of true.
-pub(super) fn values(from: &Node, to: &Node, booleans: impl FnOnce() -> bool) -> Option<(Kind, Class)> {
+pub(super) fn values(from: &Node<'_>, to: &Node<'_>, booleans: impl FnOnce() -> bool) -> Option<(Kind, Class)> {
     use Value::{Array, Bool, Null, Number, Object, String};
     let type_changed = |is: bool, class| Some((Kind::TypeChanged, if is { class } else { Class::Value }));
     match (from.value(), to.value()) {
@@ -26,7 +26,7 @@ pub(super) fn values(from: &Node, to: &Node, booleans: impl FnOnce() -> bool) ->
         },
         (String(from), String(to)) => (from != to).then(|| (Kind::Changed, texts(from, to))),
         (Bool(truth), Number(number)) | (Number(number), Bool(truth)) => {
-            let encodes = &**number == if *truth { "1" } else { "0" };
+            let encodes = *number == if *truth { "1" } else { "0" };
             type_changed(encodes && booleans(), Class::BooleanEncoding)
         }
         (Number(number), String(text)) | (String(text), Number(number)) => {
@@ -64,7 +64,7 @@ pub(super) fn texts(from: &str, to: &str) -> Class {
 }
 
 /// The document in a string that holds an array or an object.
-pub(super) fn json_in(text: &str) -> Option<Node> {
+pub(super) fn json_in(text: &str) -> Option<Node<'_>> {
     text.trim_start().starts_with(['[', '{']).then(|| parse(text, NESTED_DEPTH).ok()).flatten()
 }
 
@@ -81,7 +81,7 @@ fn hold_one_document(from: &str, to: &str) -> bool {
     matches!((json_in(from), json_in(to)), (Some(from), Some(to)) if from.same(&to))
 }
 
-fn is_empty(value: &Value) -> bool {
+fn is_empty(value: &Value<'_>) -> bool {
     match value {
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),

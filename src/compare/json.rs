@@ -31,7 +31,7 @@ pub(super) fn compare(from: &str, to: &str, collector: &mut Collector<'_>) {
 }
 
 /// Compares two documents; `path` is what stands before the pointers of their differences.
-pub(super) fn documents(mut from: Node, mut to: Node, path: Path, collector: &mut Collector<'_>) {
+pub(super) fn documents(mut from: Node<'_>, mut to: Node<'_>, path: Path, collector: &mut Collector<'_>) {
     let ignored = collector.rules.ignored();
     if !ignored.is_empty() {
         from.prune(ignored, &rules::starts(ignored));

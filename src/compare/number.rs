@@ -57,6 +57,12 @@ pub(super) fn hash(text: &str, state: &mut impl Hasher) {
 
 /// True if the text is a JSON number by its grammar.
 pub(super) fn is_number(text: &str) -> bool {
+    // Most are short integers.
+    if let [b'1'..=b'9', rest @ ..] = text.as_bytes()
+        && rest.iter().all(u8::is_ascii_digit)
+    {
+        return true;
+    }
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
@@ -98,7 +104,7 @@ impl Decimal {
 }
 
 fn is_integer(text: &str) -> bool {
-    !text.contains(['.', 'e', 'E'])
+    !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
 }
 
 fn is_zero(text: &str) -> bool {

@@ -4,7 +4,9 @@
 //! configured limit, and where a value ends inside other text. (`serde_json`'s `arbitrary_precision` hands numbers over
 //! as a map that a document can imitate.)
 
-use super::node::{Node, Value};
+use std::borrow::Cow;
+
+use super::node::{Member, Node, Value};
 
 /// Why text is no JSON document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,11 +28,15 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    /// Items and members of the containers that are still open, innermost last, so that each container is allocated
+    /// once, in its final length.
+    items: Vec<Node<'a>>,
+    members: Vec<Member<'a>>,
 }
 
 /// Parses a document and nothing after it.
-pub(in crate::compare) fn parse(text: &str, depth: usize) -> Result<Node, ParseError> {
-    let mut parser = Parser { text, at: 0, depth };
+pub(in crate::compare) fn parse(text: &str, depth: usize) -> Result<Node<'_>, ParseError> {
+    let mut parser = Parser::new(text, depth);
     let node = parser.value()?;
     parser.space();
     match parser.peek() {
@@ -40,14 +46,18 @@ pub(in crate::compare) fn parse(text: &str, depth: usize) -> Result<Node, ParseE
 }
 
 /// Parses the value that the text begins with, and says where it ends.
-pub(in crate::compare) fn parse_prefix(text: &str, depth: usize) -> Result<(Node, usize), ParseError> {
-    let mut parser = Parser { text, at: 0, depth };
+pub(in crate::compare) fn parse_prefix(text: &str, depth: usize) -> Result<(Node<'_>, usize), ParseError> {
+    let mut parser = Parser::new(text, depth);
     let node = parser.value()?;
     Ok((node, parser.at))
 }
 
 impl<'a> Parser<'a> {
-    fn value(&mut self) -> Result<Node, ParseError> {
+    fn new(text: &'a str, depth: usize) -> Self {
+        Self { text, at: 0, depth, items: Vec::new(), members: Vec::new() }
+    }
+
+    fn value(&mut self) -> Result<Node<'a>, ParseError> {
         self.space();
         let value = match self.peek() {
             Some(b'{') => self.nested(Self::object)?,
@@ -63,7 +73,10 @@ impl<'a> Parser<'a> {
         Ok(Node::new(value))
     }
 
-    fn nested(&mut self, parse: fn(&mut Self) -> Result<Value, ParseError>) -> Result<Value, ParseError> {
+    fn nested(
+        &mut self,
+        parse: fn(&mut Self) -> Result<Value<'a>, ParseError>,
+    ) -> Result<Value<'a>, ParseError> {
         self.depth = self.depth.checked_sub(1).ok_or(ParseError::Depth)?;
         self.at += 1;
         let value = parse(self)?;
@@ -71,11 +84,11 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
-    fn object(&mut self) -> Result<Value, ParseError> {
-        let mut members = Vec::new();
+    fn object(&mut self) -> Result<Value<'a>, ParseError> {
+        let first = self.members.len();
         self.space();
         if self.take(b'}') {
-            return Ok(Value::Object(members));
+            return Ok(Value::Object(Vec::new()));
         }
         loop {
             self.space();
@@ -87,10 +100,11 @@ impl<'a> Parser<'a> {
             if !self.take(b':') {
                 return Err(self.error("no `:` after a member name"));
             }
-            members.push((name, self.value()?));
+            let node = self.value()?;
+            self.members.push(Member::new(name, node));
             self.space();
             if self.take(b'}') {
-                return Ok(Value::Object(members));
+                return Ok(Value::Object(self.members.drain(first..).collect()));
             }
             if !self.take(b',') {
                 return Err(self.error("no `,` or `}` after a member"));
@@ -98,17 +112,18 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn array(&mut self) -> Result<Value, ParseError> {
-        let mut items = Vec::new();
+    fn array(&mut self) -> Result<Value<'a>, ParseError> {
+        let first = self.items.len();
         self.space();
         if self.take(b']') {
-            return Ok(Value::Array(items));
+            return Ok(Value::Array(Vec::new()));
         }
         loop {
-            items.push(self.value()?);
+            let item = self.value()?;
+            self.items.push(item);
             self.space();
             if self.take(b']') {
-                return Ok(Value::Array(items));
+                return Ok(Value::Array(self.items.drain(first..).collect()));
             }
             if !self.take(b',') {
                 return Err(self.error("no `,` or `]` after an item"));
@@ -116,7 +131,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn word(&mut self, word: &str, value: Value) -> Result<Value, ParseError> {
+    fn word(&mut self, word: &str, value: Value<'a>) -> Result<Value<'a>, ParseError> {
         if !self.rest().starts_with(word) {
             return Err(self.error("no JSON value"));
         }
@@ -124,7 +139,7 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
-    fn number(&mut self) -> Result<Box<str>, ParseError> {
+    fn number(&mut self) -> Result<&'a str, ParseError> {
         let rest = self.rest();
         let end = rest
             .bytes()
@@ -134,28 +149,27 @@ impl<'a> Parser<'a> {
         if !crate::compare::number::is_number(text) {
             return Err(self.error("no JSON number"));
         }
-        let text = text.into();
         self.at += end;
         Ok(text)
     }
 
-    /// The string that begins here.
-    fn string(&mut self) -> Result<Box<str>, ParseError> {
+    /// The string that begins here; borrowed if it is written without escapes.
+    fn string(&mut self) -> Result<Cow<'a, str>, ParseError> {
         self.at += 1;
         let mut string = String::new();
         loop {
             let rest = self.rest();
-            let Some(end) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) else {
+            let Some(end) = special(rest.as_bytes()) else {
                 self.at = self.text.len();
                 return Err(self.error("the document ends in a string"));
             };
             let (plain, stop) = rest.split_at(end);
             self.at += end + 1;
             match stop.as_bytes().first() {
-                Some(b'"') if string.is_empty() => return Ok(plain.into()),
+                Some(b'"') if string.is_empty() => return Ok(Cow::Borrowed(plain)),
                 Some(b'"') => {
                     string.push_str(plain);
-                    return Ok(string.into());
+                    return Ok(Cow::Owned(string));
                 }
                 Some(b'\\') => {
                     string.push_str(plain);
@@ -231,6 +245,27 @@ impl<'a> Parser<'a> {
     fn error(&self, reason: &'static str) -> ParseError {
         ParseError::Syntax { reason, at: self.at.min(self.text.len()) }
     }
+}
+
+/// The first quote, backslash or control character: eight bytes at a time, by the arithmetic that finds a zero byte.
+fn special(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (position, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        // A borrow can mark bytes behind the first hit, never one before it.
+        let found = quote | backslash | control;
+        if found != 0 {
+            return Some(position * 8 + (found.trailing_zeros() / 8) as usize);
+        }
+    }
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    rest.iter().position(special).map(|position| words.len() * 8 + position)
 }
 
 #[cfg(test)]
