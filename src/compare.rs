@@ -21,8 +21,8 @@ mod text;
 use http::HeaderMap;
 
 pub use decode::decoded;
-pub use html::Mask;
 pub use difference::{Class, Comparison, Difference, Kind, Limit, Severity, UnknownName};
+pub use html::Mask;
 pub use patch::patch;
 pub use path::PathError;
 pub use rules::{Limits, Mode, Rules, RulesError, RulesSpec};

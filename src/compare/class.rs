@@ -13,7 +13,11 @@ const NESTED_DEPTH: usize = 64;
 /// The difference of two JSON values that are not both objects or both arrays; None if they are the same.
 ///
 /// `booleans` tells whether all values at this path are booleans, 0 or 1: only then is 1 another spelling of true.
-pub(super) fn values(from: &Node<'_>, to: &Node<'_>, booleans: impl FnOnce() -> bool) -> Option<(Kind, Class)> {
+pub(super) fn values(
+    from: &Node<'_>,
+    to: &Node<'_>,
+    booleans: impl FnOnce() -> bool,
+) -> Option<(Kind, Class)> {
     use Value::{Array, Bool, Null, Number, Object, String};
     let type_changed = |is: bool, class| Some((Kind::TypeChanged, if is { class } else { Class::Value }));
     match (from.value(), to.value()) {

@@ -116,7 +116,9 @@ pub enum RulesError {
         member: String,
     },
     /// A CSS selector cannot be read.
-    #[error("in `{rule}`: `{selector}` is not a CSS selector; write it as in a style sheet, as in `#ads, .clock`")]
+    #[error(
+        "in `{rule}`: `{selector}` is not a CSS selector; write it as in a style sheet, as in `#ads, .clock`"
+    )]
     Selector {
         /// The rule's name as configured.
         rule: &'static str,

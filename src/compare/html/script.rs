@@ -20,9 +20,7 @@ impl<'t> Script<'t> {
     /// A script whose type says that it is JSON.
     pub(super) fn json(text: &'t str, depth: usize) -> Self {
         match parse(text, depth) {
-            Ok(node) => {
-                Self { text, code: String::new(), data: vec![("", node)] }
-            }
+            Ok(node) => Self { text, code: String::new(), data: vec![("", node)] },
             Err(_) => Self { text, code: folded(text), data: Vec::new() },
         }
     }

@@ -32,7 +32,7 @@ pub(super) struct Element<'t> {
     pub(super) attributes: Vec<(&'t str, Cow<'t, str>)>,
     pub(super) children: Vec<Child<'t>>,
     /// A script's content, in place of children.
-    pub(super) script: Option<Script<'t>>,
+    pub(super) script: Option<Box<Script<'t>>>,
     hash: u64,
 }
 
@@ -49,10 +49,46 @@ pub(super) struct Reading<'r> {
 fn is_inline(tag: &str) -> bool {
     matches!(
         tag,
-        "a" | "abbr" | "b" | "bdi" | "bdo" | "button" | "cite" | "code" | "data" | "del" | "dfn" | "em"
-            | "i" | "img" | "input" | "ins" | "kbd" | "label" | "mark" | "meter" | "output" | "progress"
-            | "q" | "s" | "samp" | "select" | "small" | "span" | "strong" | "sub" | "sup" | "svg"
-            | "textarea" | "time" | "u" | "var" | "audio" | "video" | "iframe" | "object" | "picture"
+        "a" | "abbr"
+            | "b"
+            | "bdi"
+            | "bdo"
+            | "button"
+            | "cite"
+            | "code"
+            | "data"
+            | "del"
+            | "dfn"
+            | "em"
+            | "i"
+            | "img"
+            | "input"
+            | "ins"
+            | "kbd"
+            | "label"
+            | "mark"
+            | "meter"
+            | "output"
+            | "progress"
+            | "q"
+            | "s"
+            | "samp"
+            | "select"
+            | "small"
+            | "span"
+            | "strong"
+            | "sub"
+            | "sup"
+            | "svg"
+            | "textarea"
+            | "time"
+            | "u"
+            | "var"
+            | "audio"
+            | "video"
+            | "iframe"
+            | "object"
+            | "picture"
             | "canvas"
     )
 }
@@ -66,9 +102,34 @@ fn is_preformatted(tag: &str) -> bool {
 fn does_not_nest(tag: &[u8]) -> bool {
     matches!(
         tag,
-        b"area" | b"base" | b"br" | b"col" | b"embed" | b"hr" | b"img" | b"input" | b"link" | b"meta"
-            | b"param" | b"source" | b"track" | b"wbr" | b"p" | b"li" | b"dt" | b"dd" | b"option"
-            | b"optgroup" | b"tr" | b"td" | b"th" | b"thead" | b"tbody" | b"tfoot" | b"rt" | b"rp"
+        b"area"
+            | b"base"
+            | b"br"
+            | b"col"
+            | b"embed"
+            | b"hr"
+            | b"img"
+            | b"input"
+            | b"link"
+            | b"meta"
+            | b"param"
+            | b"source"
+            | b"track"
+            | b"wbr"
+            | b"p"
+            | b"li"
+            | b"dt"
+            | b"dd"
+            | b"option"
+            | b"optgroup"
+            | b"tr"
+            | b"td"
+            | b"th"
+            | b"thead"
+            | b"tbody"
+            | b"tfoot"
+            | b"rt"
+            | b"rp"
     )
 }
 
@@ -91,10 +152,8 @@ pub(super) fn is_deep(text: &str, depth: usize) -> bool {
             continue;
         }
         let (closing, tag) = after.strip_prefix('/').map_or((false, after), |tag| (true, tag));
-        let end = tag
-            .bytes()
-            .position(|byte| !byte.is_ascii_alphanumeric() && byte != b'-')
-            .unwrap_or(tag.len());
+        let end =
+            tag.bytes().position(|byte| !byte.is_ascii_alphanumeric() && byte != b'-').unwrap_or(tag.len());
         let mut lower = [0; NAME_BYTES];
         let name = lowered(tag.get(..end).unwrap_or_default(), &mut lower);
         rest = tag.get(end..).unwrap_or_default();
@@ -128,14 +187,14 @@ pub(super) fn read<'t>(html: &'t Html, rules: &Rules) -> Option<Element<'t>> {
     if rules.only_selectors().is_empty() {
         return Element::read(root, reading);
     }
-    let chosen = |element: &ElementRef<'t>| {
-        rules.only_selectors().iter().any(|selector| selector.matches(element))
-    };
+    let chosen =
+        |element: &ElementRef<'t>| rules.only_selectors().iter().any(|selector| selector.matches(element));
     let outermost = root.descendent_elements().filter(|element| {
         chosen(element) && !element.ancestors().filter_map(ElementRef::wrap).any(|above| chosen(&above))
     });
-    let children =
-        outermost.map(|element| Some(Child::Element(Element::read(element, reading)?))).collect::<Option<_>>()?;
+    let children = outermost
+        .map(|element| Some(Child::Element(Element::read(element, reading)?)))
+        .collect::<Option<_>>()?;
     let mut page = Element { tag: "html", attributes: Vec::new(), children, script: None, hash: 0 };
     page.hash = page.take_hash();
     Some(page)
@@ -190,9 +249,6 @@ impl<'t> Element<'t> {
             read.read_script(element, depth);
         } else {
             read.read_children(element, reading)?;
-            if !reading.preformatted {
-                read.fold();
-            }
         }
         read.hash = read.take_hash();
         Some(read)
@@ -213,7 +269,8 @@ impl<'t> Element<'t> {
                         if reading.rules.ignored_selectors().iter().any(|selector| selector.matches(&child)) {
                             continue;
                         }
-                        self.take_text(&mut texts);
+                        let inline = is_inline(child.value().name());
+                        self.take_text(&mut texts, reading.preformatted, inline);
                         self.children.push(Child::Element(Self::read(child, reading)?));
                     }
                     // Comments do not count, and text goes on behind them.
@@ -225,7 +282,7 @@ impl<'t> Element<'t> {
                 }
             }
         }
-        self.take_text(&mut texts);
+        self.take_text(&mut texts, reading.preformatted, is_inline(self.tag));
         Some(())
     }
 
@@ -266,9 +323,16 @@ impl<'t> Element<'t> {
         text.push_str(&format!("</{}>", self.tag));
     }
 
-    fn take_text(&mut self, texts: &mut Cow<'t, str>) {
-        if !texts.is_empty() {
-            self.children.push(Child::Text(Text::new(std::mem::take(texts))));
+    /// Takes the text up to an element or the end, with its white space folded: runs to one space, none beside what is
+    /// not in a line of text. What stands before it is the last child, if any: texts are taken whole.
+    fn take_text(&mut self, texts: &mut Cow<'t, str>, preformatted: bool, line_after: bool) {
+        let mut text = std::mem::take(texts);
+        if !preformatted {
+            let line_before = self.children.last().map_or_else(|| is_inline(self.tag), Child::is_inline);
+            text = fold(text, line_before, line_after);
+        }
+        if !text.is_empty() {
+            self.children.push(Child::Text(Text::new(text)));
         }
     }
 
@@ -276,30 +340,8 @@ impl<'t> Element<'t> {
     fn read_script(&mut self, element: ElementRef<'t>, depth: usize) {
         let text = element.text().next().unwrap_or_default();
         let is_json = self.attribute("type").is_some_and(|mime| mime.to_ascii_lowercase().contains("json"));
-        self.script = Some(if is_json { Script::json(text, depth) } else { Script::code(text, depth) });
-    }
-
-    /// Folds white space: runs to one space, none beside what is not in a line of text.
-    fn fold(&mut self) {
-        let within_line = is_inline(self.tag);
-        let mut before = within_line;
-        let mut children = std::mem::take(&mut self.children).into_iter().peekable();
-        self.children.reserve_exact(children.len());
-        while let Some(child) = children.next() {
-            let inline = child.is_inline();
-            match child {
-                Child::Element(_) => self.children.push(child),
-                Child::Text(text) => {
-                    let after = children.peek().map_or(within_line, Child::is_inline);
-                    match fold(&text.text, before, after) {
-                        Some(folded) if folded.is_empty() => {}
-                        Some(folded) => self.children.push(Child::Text(Text::new(Cow::Owned(folded)))),
-                        None => self.children.push(Child::Text(text)),
-                    }
-                }
-            }
-            before = inline;
-        }
+        let script = if is_json { Script::json(text, depth) } else { Script::code(text, depth) };
+        self.script = Some(Box::new(script));
     }
 
     fn take_hash(&self) -> u64 {
@@ -307,7 +349,7 @@ impl<'t> Element<'t> {
             mixed(mixed(state, hash::text(name)), hash::text(value))
         });
         let children = self.children.iter().fold(attributes, |state, child| mixed(state, child.hash()));
-        mixed(children, self.script.as_ref().map_or(0, Script::hash))
+        mixed(children, self.script.as_ref().map_or(0, |script| script.hash()))
     }
 }
 
@@ -332,36 +374,36 @@ fn classes(value: &str) -> Cow<'_, str> {
     Cow::Owned(classes.join(" "))
 }
 
-/// The text with white space folded; None if it is folded already.
-fn fold(text: &str, line_before: bool, line_after: bool) -> Option<String> {
+fn fold(text: Cow<'_, str>, line_before: bool, line_after: bool) -> Cow<'_, str> {
     let space = |c: char| c.is_ascii_whitespace();
+    if text.chars().all(space) {
+        return Cow::Borrowed(if line_before && line_after && !text.is_empty() { " " } else { "" });
+    }
     let (leading, trailing) = (text.starts_with(space), text.ends_with(space));
-    let (leads, trails) = (leading && !line_before, trailing && !line_after);
     let bytes = text.as_bytes();
-    let runs = bytes.iter().zip(bytes.get(1..).unwrap_or_default()).any(|(one, next)| {
-        one.is_ascii_whitespace() && next.is_ascii_whitespace()
-    });
-    let others = bytes.iter().any(|byte| byte.is_ascii_whitespace() && *byte != b' ');
-    if !leads && !trails && !runs && !others {
-        return None;
+    let is_folded = (line_before || !leading)
+        && (line_after || !trailing)
+        && bytes.iter().zip(bytes.get(1..).unwrap_or_default()).all(|(byte, next)| {
+            !byte.is_ascii_whitespace() || (*byte == b' ' && !next.is_ascii_whitespace())
+        })
+        && bytes.last().is_none_or(|last| *last == b' ' || !last.is_ascii_whitespace());
+    if is_folded {
+        return text;
     }
     let mut folded = String::with_capacity(text.len());
+    if line_before && leading {
+        folded.push(' ');
+    }
     for word in text.split(space).filter(|word| !word.is_empty()) {
-        if !folded.is_empty() {
+        if !folded.is_empty() && !folded.ends_with(' ') {
             folded.push(' ');
         }
         folded.push_str(word);
     }
-    if folded.is_empty() {
-        return Some(if line_before && line_after { " ".to_owned() } else { folded });
-    }
-    if line_before && leading {
-        folded.insert(0, ' ');
-    }
     if line_after && trailing {
         folded.push(' ');
     }
-    Some(folded)
+    Cow::Owned(folded)
 }
 
 /// The name in lower case, cut at the longest that matters.

@@ -54,7 +54,9 @@ fn attributes(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &m
     for (name, value) in &from.attributes {
         match to.attribute(name) {
             Some(other) if other == &**value => {}
-            Some(other) => report(name, Kind::Changed, class::texts(value, other), Sides::both(&**value, other)),
+            Some(other) => {
+                report(name, Kind::Changed, class::texts(value, other), Sides::both(&**value, other))
+            }
             None => report(name, Kind::Removed, Class::Value, Sides::from_only(&**value)),
         }
     }
@@ -145,8 +147,9 @@ fn children(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &mut
 /// Children with the same id belong together wherever they are; the others by content and likeness.
 fn align(from: &[Child<'_>], to: &[Child<'_>]) -> Alignment {
     let ids = |side: &[Child<'_>]| -> Vec<(usize, String)> {
-        let id =
-            |child: &Child<'_>| child.element().and_then(|element| element.attribute("id")).map(str::to_owned);
+        let id = |child: &Child<'_>| {
+            child.element().and_then(|element| element.attribute("id")).map(str::to_owned)
+        };
         side.iter().enumerate().filter_map(|(position, child)| Some((position, id(child)?))).collect()
     };
     let (left, right) = (ids(from), ids(to));

@@ -6,9 +6,9 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 
 use super::node::{Member, Node, Value};
-use super::walk::{Pair, Room, Walk};
 use super::order::{Aligned, Ties};
 use super::shape;
+use super::walk::{Pair, Room, Walk};
 use crate::compare::align::Alignment;
 use crate::compare::class;
 use crate::compare::difference::{Class, Kind};

@@ -128,7 +128,11 @@ fn collect<'n>(
         let paired = left.len().min(right.len());
         let (more_left, left) = left.split_at(left.len() - paired);
         let (more_right, right) = right.split_at(right.len() - paired);
-        slot.pairs.extend(left.iter().zip(right).map(|(from, to)| Pair { from: &from.node, to: &to.node, ..*pair }));
+        slot.pairs.extend(left.iter().zip(right).map(|(from, to)| Pair {
+            from: &from.node,
+            to: &to.node,
+            ..*pair
+        }));
         slot.removed.extend(more_left.iter().map(|member| single(&member.node)));
         slot.added.extend(more_right.iter().map(|member| single(&member.node)));
     }

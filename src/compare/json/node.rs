@@ -4,7 +4,6 @@
 //! its structure, taken while parsing, so that equal parts are found without walking into them.
 
 use std::borrow::Cow;
-use std::hash::Hasher as _;
 
 use crate::compare::hash::{self, mixed};
 use crate::compare::number::{self, Relation};
@@ -197,6 +196,39 @@ impl<'a> Member<'a> {
     }
 }
 
+/// True if what the two mean may show only beside other rows of their path: one names members that the other has not,
+/// or a number stands where a boolean does. Doubt is a yes.
+pub(super) fn needs_others(from: &Node<'_>, to: &Node<'_>) -> bool {
+    if from.hash == to.hash {
+        return false;
+    }
+    match (&from.value, &to.value) {
+        (Value::Object(left), Value::Object(right)) => {
+            left.len() != right.len()
+                || left.iter().any(|member| {
+                    let named = |other: &&Member<'_>| {
+                        other.name_hash == member.name_hash && other.name == member.name
+                    };
+                    right.iter().find(named).is_none_or(|other| needs_others(&member.node, &other.node))
+                })
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            let plain = |node: &Node<'_>| matches!(node.value, Value::String(_) | Value::Number(_));
+            !left.iter().chain(right).all(plain)
+        }
+        (Value::Bool(_), Value::Number(_)) | (Value::Number(_), Value::Bool(_)) => true,
+        (
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_),
+            _,
+        ) => false,
+    }
+}
+
 /// The members by name; repeated ones in the order they came.
 pub(super) fn sorted<'m, 'a>(members: &'m [Member<'a>]) -> Vec<&'m Member<'a>> {
     let mut sorted: Vec<_> = members.iter().collect();
@@ -233,19 +265,15 @@ fn structural_hash(value: &Value<'_>) -> u64 {
     match value {
         Value::Null => mixed(1, 0),
         Value::Bool(value) => mixed(2, u64::from(*value)),
-        Value::Number(text) => {
-            let mut state = hash::hasher();
-            number::hash(text, &mut state);
-            mixed(3, state.finish())
-        }
+        Value::Number(text) => mixed(3, number::hash(text)),
         Value::String(text) => mixed(4, hash::text(text)),
         Value::Array(items) => items.iter().fold(5, |hash, item| mixed(hash, item.hash)),
         // Summed, so that the order does not count.
         Value::Object(members) => mixed(
             6,
-            members.iter().fold(0_u64, |sum, member| {
-                sum.wrapping_add(mixed(member.name_hash, member.node.hash))
-            }),
+            members
+                .iter()
+                .fold(0_u64, |sum, member| sum.wrapping_add(mixed(member.name_hash, member.node.hash))),
         ),
     }
 }

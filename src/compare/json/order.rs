@@ -47,12 +47,12 @@ impl<'n> Aligned<'n> {
         if let Some(first) = sort_keys.and_then(<[String]>::first) {
             return self.class_by(first);
         }
-        let explained = |class: Class| {
-            self.candidates().find(|name| self.shows_sorting(name, class) && self.class_by(name) == class)
-        };
         [Class::TieOrder, Class::NullOrder, Class::Collation]
             .into_iter()
-            .find(|class| explained(*class).is_some())
+            .find(|class| {
+                self.candidates()
+                    .any(|name| self.shows_sorting(name, *class) && self.class_by(name) == *class)
+            })
             .unwrap_or(Class::Order)
     }
 
@@ -60,17 +60,14 @@ impl<'n> Aligned<'n> {
     fn class_by(&self, member: &str) -> Class {
         // Items are taken from one side only, so a key that is spelled differently does not count as another order.
         let (left, right) = self.orders();
-        let (left, right) = (keys(left, member), keys(right, member));
+        let (left, right): (Vec<_>, Vec<_>) = (keys(left, member).collect(), keys(right, member).collect());
         if left == right {
             return Class::TieOrder;
         }
         if left.contains(&SortKey::Missing) && without_missing(&left) == without_missing(&right) {
             return Class::NullOrder;
         }
-        match (texts(&left), texts(&right)) {
-            (Some(left), Some(right)) if is_other_collation(&left, &right) => Class::Collation,
-            _ => Class::Order,
-        }
+        if is_other_collation(&left, &right) { Class::Collation } else { Class::Order }
     }
 
     /// Rows that left and entered at an edge of the page where the last row of both pages has the same sort key, as
@@ -82,7 +79,8 @@ impl<'n> Aligned<'n> {
         }
         let configured = sort_keys.and_then(<[String]>::first).map(String::as_str);
         let Some(member) = configured.or_else(|| self.measured()) else { return ties };
-        let (left, right) = (keys(self.from, member), keys(self.to, member));
+        let (left, right): (Vec<_>, Vec<_>) =
+            (keys(self.from, member).collect(), keys(self.to, member).collect());
         let edges = [(left.first(), right.first()), (left.last(), right.last())];
         for edge in edges.into_iter().filter_map(|(left, right)| left.filter(|_| left == right)) {
             let tied = |keys: &[SortKey<'_>], positions: &[usize]| -> Vec<usize> {
@@ -128,7 +126,7 @@ impl<'n> Aligned<'n> {
     fn measured(&self) -> Option<&'n str> {
         let measures = |key: &SortKey<'_>| matches!(key, SortKey::Instant(_) | SortKey::Number(_));
         self.candidates().find(|name| {
-            keys(self.from, name).iter().all(measures) && self.shows_sorting(name, Class::TieOrder)
+            keys(self.from, name).all(|key| measures(&key)) && self.shows_sorting(name, Class::TieOrder)
         })
     }
 
@@ -136,32 +134,38 @@ impl<'n> Aligned<'n> {
     fn shows_sorting(&self, member: &str, class: Class) -> bool {
         let (left, right) = (keys(self.from, member), keys(self.to, member));
         if class == Class::Collation {
-            return left.len() > 2;
+            return self.from.len() > 2 && (direction(left).is_some() || direction(right).is_some());
         }
-        let (left, right) = if class == Class::NullOrder {
-            (without_missing(&left), without_missing(&right))
+        let directions = if class == Class::NullOrder {
+            let present = |key: &SortKey<'_>| *key != SortKey::Missing;
+            (direction(left.filter(present)), direction(right.filter(present)))
         } else {
-            (left, right)
+            (direction(left), direction(right))
         };
-        matches!((direction(&left), direction(&right)), (Some(left), Some(right)) if left == right)
+        matches!(directions, (Some(left), Some(right)) if left == right)
     }
 }
 
 /// In which direction keys are sorted; None if they are not, or all alike.
-fn direction(keys: &[SortKey<'_>]) -> Option<Ordering> {
+fn direction<'n>(mut keys: impl Iterator<Item = SortKey<'n>>) -> Option<Ordering> {
     let mut direction = Ordering::Equal;
-    for (left, right) in keys.iter().zip(keys.get(1..)?) {
-        let order = left.order(right)?;
+    let mut last = keys.next()?;
+    for key in keys {
+        let order = last.order(&key)?;
         if order.is_ne() && direction.is_ne() && order != direction {
             return None;
         }
         direction = direction.then(order);
+        last = key;
     }
     direction.is_ne().then_some(direction)
 }
 
-fn keys<'n>(items: impl IntoIterator<Item = &'n Node<'n>>, member: &str) -> Vec<SortKey<'n>> {
-    items.into_iter().map(|item| SortKey::of(item, member)).collect()
+fn keys<'n>(
+    items: impl IntoIterator<Item = &'n Node<'n>>,
+    member: &str,
+) -> impl Iterator<Item = SortKey<'n>> {
+    items.into_iter().map(move |item| SortKey::of(item, member))
 }
 
 // === impl SortKey ===
@@ -201,11 +205,12 @@ fn texts<'n>(keys: &[SortKey<'n>]) -> Option<Vec<&'n str>> {
 }
 
 /// True if one side is sorted by code point and the other as dictionaries do, in the same direction.
-fn is_other_collation(left: &[&str], right: &[&str]) -> bool {
+fn is_other_collation(left: &[SortKey<'_>], right: &[SortKey<'_>]) -> bool {
+    let (Some(left), Some(right)) = (texts(left), texts(right)) else { return false };
     [Ordering::Less, Ordering::Greater].into_iter().any(|direction| {
-        let by_code = |side: &[&str]| is_sorted(side, direction, |text| (*text).to_owned());
+        let by_code = |side: &[&str]| is_sorted(side, direction, str::to_owned);
         let by_word = |side: &[&str]| is_sorted(side, direction, dictionary);
-        (by_code(left) && by_word(right)) || (by_word(left) && by_code(right))
+        (by_code(&left) && by_word(&right)) || (by_code(&right) && by_word(&left))
     })
 }
 
@@ -222,7 +227,9 @@ fn dictionary(text: &str) -> String {
 }
 
 fn labels<'n>(items: impl Iterator<Item = &'n Node<'n>>) -> String {
-    let label = |item: &Node<'_>| KEYS.iter().find_map(|key| item.member(key)).map_or_else(|| item.render(), Node::render);
+    let label = |item: &Node<'_>| {
+        KEYS.iter().find_map(|key| item.member(key)).map_or_else(|| item.render(), Node::render)
+    };
     let shown: Vec<String> = items.take(SHOWN).map(label).collect();
     format!("[{}]", shown.join(","))
 }

@@ -172,6 +172,9 @@ impl<'a> Parser<'a> {
                     return Ok(Cow::Owned(string));
                 }
                 Some(b'\\') => {
+                    if string.is_empty() {
+                        string.reserve(2 * plain.len() + 32);
+                    }
                     string.push_str(plain);
                     string.push(self.escape()?);
                 }

@@ -63,8 +63,9 @@ fn evidence(old: &str, removed: &[Single<'_>], new: &str, added: &[Single<'_>]) 
     if !in_the_same_rows {
         return None;
     }
-    let all =
-        |same: fn(&Node<'_>, &Node<'_>) -> bool| removed.iter().zip(added).all(|(from, to)| same(from.node, to.node));
+    let all = |same: fn(&Node<'_>, &Node<'_>) -> bool| {
+        removed.iter().zip(added).all(|(from, to)| same(from.node, to.node))
+    };
     if all(|from, to| from.same(to)) {
         let telling = removed.iter().any(|single| is_telling(single.node));
         return (telling || strsim::jaro_winkler(old, new) >= LIKE_NAMES).then_some(Evidence::Values);

@@ -1,13 +1,15 @@
 //! The walk over two documents, one index-free path at a time.
 
-use super::node::{Node, Value};
+use super::node::{self, Node, Value};
 use crate::compare::class;
-use crate::compare::html;
 use crate::compare::difference::{Class, Collector, Kind, Sides};
+use crate::compare::html;
 use crate::compare::path::Path;
 
 /// How often JSON inside a string is opened on the way down.
 const NESTED_DOCUMENTS: u8 = 3;
+/// If so many rows are the same for each one that is not, it is worth while to see whether they can be left out.
+const FEW: usize = 4;
 
 /// The state of one walk.
 pub(super) struct Walk<'c, 'r> {
@@ -59,13 +61,20 @@ impl<'c, 'r> Walk<'c, 'r> {
         if pairs.iter().all(|pair| pair.same) {
             return;
         }
+        let changed = pairs.iter().filter(|pair| !pair.same).count();
+        let few = changed.saturating_mul(FEW) <= pairs.len();
+        if few && !pairs.iter().any(|pair| !pair.same && node::needs_others(pair.from, pair.to)) {
+            pairs.retain(|pair| !pair.same);
+        }
         let (mut objects, mut arrays) = (Vec::new(), Vec::new());
         let mut booleans = None;
         let mut opened = Vec::new();
         for pair in &pairs {
             match (pair.from.value(), pair.to.value()) {
                 (Value::Object(_), Value::Object(_)) => objects.push(*pair),
-                (Value::Array(from), Value::Array(to)) => arrays.push((*pair, from.as_slice(), to.as_slice())),
+                (Value::Array(from), Value::Array(to)) => {
+                    arrays.push((*pair, from.as_slice(), to.as_slice()))
+                }
                 _ if pair.same => {}
                 _ => {
                     let booleans = || *booleans.get_or_insert_with(|| pairs.iter().all(Pair::is_boolean));

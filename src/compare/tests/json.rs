@@ -96,11 +96,7 @@ fn where_no_rows_align_their_shapes_are_compared() {
 fn renames_are_named_once() {
     for (from, to, expected) in [
         (r#"{"category":[1]}"#, r#"{"categories":[1]}"#, vec!["/category renamed value"]),
-        (
-            r#"{"language":["en"]}"#,
-            r#"{"languages":[]}"#,
-            vec!["/language renamed value"],
-        ),
+        (r#"{"language":["en"]}"#, r#"{"languages":[]}"#, vec!["/language renamed value"]),
         (
             r#"{"channel":"Weird History"}"#,
             r#"{"channel_name":"Weird History"}"#,
