@@ -18,6 +18,15 @@ pub fn unframed(content_type: &'static str, from: &[u8], to: &[u8]) -> Compariso
     both(content_type, from, to, false)
 }
 
+/// One body under two content types.
+pub fn differently(from: &'static str, to: &'static str, body: &[u8]) -> Comparison {
+    let headers =
+        |value| HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]);
+    let (from, to) = (headers(from), headers(to));
+    let leg = |headers| Leg { status: 200, headers, body: Body::Whole { bytes: body, framed: true } };
+    compare(leg(&from), leg(&to), &Rules::default())
+}
+
 /// A body against another of the same encoding.
 pub fn encoded(content_type: &'static str, encoding: &'static str, body: &[u8]) -> Comparison {
     let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(content_type))]);

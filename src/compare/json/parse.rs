@@ -37,7 +37,7 @@ struct Parser<'a> {
 /// Parses a document and nothing after it.
 pub(in crate::compare) fn parse(text: &str, depth: usize) -> Result<Node<'_>, ParseError> {
     let mut parser = Parser::new(text, depth);
-    let node = parser.value()?;
+    let node = parser.root()?;
     parser.space();
     match parser.peek() {
         None => Ok(node),
@@ -48,7 +48,7 @@ pub(in crate::compare) fn parse(text: &str, depth: usize) -> Result<Node<'_>, Pa
 /// Parses the value that the text begins with, and says where it ends.
 pub(in crate::compare) fn parse_prefix(text: &str, depth: usize) -> Result<(Node<'_>, usize), ParseError> {
     let mut parser = Parser::new(text, depth);
-    let node = parser.value()?;
+    let node = parser.root()?;
     Ok((node, parser.at))
 }
 
@@ -57,20 +57,60 @@ impl<'a> Parser<'a> {
         Self { text, at: 0, depth, items: Vec::new(), members: Vec::new() }
     }
 
-    fn value(&mut self) -> Result<Node<'a>, ParseError> {
+    /// The document's root.
+    fn root(&mut self) -> Result<Node<'a>, ParseError> {
+        self.value(None)?;
+        self.items.pop().ok_or_else(|| self.error("no JSON value"))
+    }
+
+    /// Parses a value and puts it where it belongs: with a name to the members, without to the items. Each is built in
+    /// its place, since moving it there through results costs as much as parsing it.
+    fn value(&mut self, name: Option<Cow<'a, str>>) -> Result<(), ParseError> {
         self.space();
-        let value = match self.peek() {
-            Some(b'{') => self.nested(Self::object)?,
-            Some(b'[') => self.nested(Self::array)?,
-            Some(b'"') => Value::String(self.string()?),
-            Some(b'-' | b'0'..=b'9') => Value::Number(self.number()?),
-            Some(b't') => self.word("true", Value::Bool(true))?,
-            Some(b'f') => self.word("false", Value::Bool(false))?,
-            Some(b'n') => self.word("null", Value::Null)?,
+        match self.peek() {
+            Some(b'"') => match self.plain() {
+                Some(plain) => self.put(name, Value::String(Cow::Borrowed(plain))),
+                None => {
+                    let string = self.string()?;
+                    self.put(name, Value::String(string));
+                }
+            },
+            Some(b'{') => {
+                let object = self.nested(Self::object)?;
+                self.put(name, object);
+            }
+            Some(b'[') => {
+                let array = self.nested(Self::array)?;
+                self.put(name, array);
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                let number = self.number()?;
+                self.put(name, Value::Number(number));
+            }
+            Some(b't') => {
+                self.word("true")?;
+                self.put(name, Value::Bool(true));
+            }
+            Some(b'f') => {
+                self.word("false")?;
+                self.put(name, Value::Bool(false));
+            }
+            Some(b'n') => {
+                self.word("null")?;
+                self.put(name, Value::Null);
+            }
             Some(_) => return Err(self.error("no JSON value")),
             None => return Err(self.error("the document ends")),
-        };
-        Ok(Node::new(value))
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn put(&mut self, name: Option<Cow<'a, str>>, value: Value<'a>) {
+        match name {
+            Some(name) => self.members.push(Member::new(name, Node::new(value))),
+            None => self.items.push(Node::new(value)),
+        }
     }
 
     fn nested(
@@ -95,16 +135,18 @@ impl<'a> Parser<'a> {
             if self.peek() != Some(b'"') {
                 return Err(self.error("no member name"));
             }
-            let name = self.string()?;
+            let name = match self.plain() {
+                Some(plain) => Cow::Borrowed(plain),
+                None => self.string()?,
+            };
             self.space();
             if !self.take(b':') {
                 return Err(self.error("no `:` after a member name"));
             }
-            let node = self.value()?;
-            self.members.push(Member::new(name, node));
+            self.value(Some(name))?;
             self.space();
             if self.take(b'}') {
-                return Ok(Value::Object(self.members.drain(first..).collect()));
+                return Ok(Value::Object(above(&mut self.members, first)));
             }
             if !self.take(b',') {
                 return Err(self.error("no `,` or `}` after a member"));
@@ -119,11 +161,10 @@ impl<'a> Parser<'a> {
             return Ok(Value::Array(Vec::new()));
         }
         loop {
-            let item = self.value()?;
-            self.items.push(item);
+            self.value(None)?;
             self.space();
             if self.take(b']') {
-                return Ok(Value::Array(self.items.drain(first..).collect()));
+                return Ok(Value::Array(above(&mut self.items, first)));
             }
             if !self.take(b',') {
                 return Err(self.error("no `,` or `]` after an item"));
@@ -131,12 +172,25 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn word(&mut self, word: &str, value: Value<'a>) -> Result<Value<'a>, ParseError> {
+    fn word(&mut self, word: &str) -> Result<(), ParseError> {
         if !self.rest().starts_with(word) {
             return Err(self.error("no JSON value"));
         }
         self.at += word.len();
-        Ok(value)
+        Ok(())
+    }
+
+    /// The string that begins here, if it is written without escapes; else nothing is taken.
+    #[inline]
+    fn plain(&mut self) -> Option<&'a str> {
+        let begin = self.at + 1;
+        let bytes = self.text.as_bytes().get(begin..)?;
+        let length = special(bytes)?;
+        if bytes.get(length) != Some(&b'"') {
+            return None;
+        }
+        self.at = begin + length + 1;
+        self.text.get(begin..begin + length)
     }
 
     fn number(&mut self) -> Result<&'a str, ParseError> {
@@ -153,7 +207,7 @@ impl<'a> Parser<'a> {
         Ok(text)
     }
 
-    /// The string that begins here; borrowed if it is written without escapes.
+    /// The string that begins here, whatever it is written with.
     fn string(&mut self) -> Result<Cow<'a, str>, ParseError> {
         self.at += 1;
         let mut string = String::new();
@@ -248,6 +302,16 @@ impl<'a> Parser<'a> {
     fn error(&self, reason: &'static str) -> ParseError {
         ParseError::Syntax { reason, at: self.at.min(self.text.len()) }
     }
+}
+
+/// Takes what lies above `first` off a stack.
+fn above<T>(stack: &mut Vec<T>, first: usize) -> Vec<T> {
+    if first > 0 {
+        return stack.split_off(first);
+    }
+    let mut all = std::mem::take(stack);
+    all.shrink_to_fit();
+    all
 }
 
 /// The first quote, backslash or control character: eight bytes at a time, by the arithmetic that finds a zero byte.

@@ -67,7 +67,7 @@ fn evidence(old: &str, removed: &[Single<'_>], new: &str, added: &[Single<'_>]) 
         removed.iter().zip(added).all(|(from, to)| same(from.node, to.node))
     };
     if all(|from, to| from.same(to)) {
-        let telling = removed.iter().any(|single| is_telling(single.node));
+        let telling = removed.iter().chain(added).any(|single| is_telling(single.node));
         return (telling || strsim::jaro_winkler(old, new) >= LIKE_NAMES).then_some(Evidence::Values);
     }
     all(mostly_equal).then_some(Evidence::Elements)
