@@ -3,6 +3,8 @@
 mod entity;
 mod timestamp;
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::difference::{Class, Kind};
 use super::json::{Node, Value, parse};
 use super::number::{self, Relation};
@@ -54,6 +56,8 @@ pub(super) fn values(
 pub(super) fn texts(from: &str, to: &str) -> Class {
     if timestamp::are_one_instant(from, to) {
         Class::TimestampFormat
+    } else if are_one_text(from, to) {
+        Class::UnicodeForm
     } else if from.split_whitespace().eq(to.split_whitespace()) {
         Class::Whitespace
     } else if from.to_lowercase() == to.to_lowercase() {
@@ -65,6 +69,12 @@ pub(super) fn texts(from: &str, to: &str) -> Class {
     } else {
         Class::Value
     }
+}
+
+/// True if the texts are canonically equivalent: the same characters, composed or decomposed.
+fn are_one_text(from: &str, to: &str) -> bool {
+    // ASCII is in every form already.
+    !(from.is_ascii() && to.is_ascii()) && from.nfc().eq(to.nfc())
 }
 
 /// The document in a string that holds an array or an object.
@@ -129,6 +139,12 @@ mod tests {
             ("null", "false", Some((TypeChanged, Value))),
             (r#""a b""#, r#""a  b ""#, Some((Changed, Whitespace))),
             (r#""a b""#, r#""ab""#, Some((Changed, Value))),
+            ("\"caf\u{e9}\"", "\"cafe\u{301}\"", Some((Changed, UnicodeForm))),
+            ("\"\u{1e69}\"", "\"s\u{307}\u{323}\"", Some((Changed, UnicodeForm))),
+            ("\"caf\u{e9}\"", "\"cafe\"", Some((Changed, Value))),
+            // Compatible, but other characters.
+            ("\"\u{fb01}\"", "\"fi\"", Some((Changed, Value))),
+            ("\"\u{2126}\"", "\"\u{3a9}\"", Some((Changed, UnicodeForm))),
             (r#""Ab""#, r#""aB""#, Some((Changed, Case))),
             (r#""Ab""#, r#""ab ""#, Some((Changed, Value))),
             (r#""a &amp; b""#, r#""a & b""#, Some((Changed, HtmlEntity))),

@@ -12,6 +12,7 @@ mod rename;
 mod shape;
 mod walk;
 
+pub(super) use array::KEYS;
 pub(super) use node::{Node, Value};
 pub(super) use parse::{ParseError, parse, parse_prefix};
 

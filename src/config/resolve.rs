@@ -11,7 +11,7 @@ use super::file::{BackendSpec, File, RouteSpec, TreatAsEqual};
 use super::{AdminConfig, BackendConfig, Config, ConfigError, Flags, Limits, Secret, Source};
 use crate::backend::inprocess::Store;
 use crate::backend::upstream::Address;
-use crate::compare::{Class, Mode, Rules, RulesSpec};
+use crate::compare::{Class, Mask, Mode, Rules, RulesSpec};
 use crate::cutover::gate::GateRules;
 use crate::route::{Route, Routes};
 use crate::shadow;
@@ -377,10 +377,17 @@ fn rules(spec: &RouteSpec, ignored: &[String]) -> Result<Rules, String> {
         order: spec.order.clone().into_iter().collect(),
         unordered: spec.unordered.clone(),
         ignore: ignored.iter().chain(&spec.ignore).cloned().collect(),
+        html: spec.html.clone(),
+        ignore_selectors: spec.ignore_selectors.clone(),
+        only_selectors: spec.only_selectors.clone(),
         ..RulesSpec::default()
     };
     if let Some(mode) = &spec.compare {
         written.mode = mode.parse::<Mode>().map_err(|e| e.to_string())?;
+    }
+    if let Some(masks) = &spec.mask {
+        let mask = |name: &String| name.parse::<Mask>().map_err(|e| format!("in `mask`: {e}"));
+        written.mask = masks.iter().map(mask).collect::<Result<_, _>>()?;
     }
     if let Some(headers) = &spec.headers {
         written.headers.clone_from(headers);

@@ -14,7 +14,7 @@ use crate::compare::class;
 use crate::compare::difference::{Class, Kind};
 
 /// Members that name an item, best first; then any whose name ends in `_id` or `Id`.
-pub(super) const KEYS: &[&str] =
+pub(in crate::compare) const KEYS: &[&str] =
     &["id", "uuid", "video_id", "key", "slug", "code", "value", "name", "url", "path", "title"];
 /// Share of equal members from which two objects are the same item, changed.
 const ALIKE: f64 = 0.5;

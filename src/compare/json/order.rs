@@ -73,12 +73,21 @@ impl<'n> Aligned<'n> {
     /// Rows that left and entered at an edge of the page where the last row of both pages has the same sort key, as
     /// many as entered: which of the equals are shown is chance.
     pub(super) fn ties(&self, sort_keys: Option<&[String]>) -> Ties {
-        let mut ties = Ties::default();
         if self.alignment.removed.is_empty() || self.alignment.added.is_empty() {
-            return ties;
+            return Ties::default();
         }
-        let configured = sort_keys.and_then(<[String]>::first).map(String::as_str);
-        let Some(member) = configured.or_else(|| self.measured()) else { return ties };
+        if let Some(first) = sort_keys.and_then(<[String]>::first) {
+            return self.ties_by(first);
+        }
+        self.candidates()
+            .filter(|name| self.measures(name))
+            .map(|name| self.ties_by(name))
+            .find(|ties| !ties.removed.is_empty())
+            .unwrap_or_default()
+    }
+
+    fn ties_by(&self, member: &str) -> Ties {
+        let mut ties = Ties::default();
         let (left, right): (Vec<_>, Vec<_>) =
             (keys(self.from, member).collect(), keys(self.to, member).collect());
         let edges = [(left.first(), right.first()), (left.last(), right.last())];
@@ -122,12 +131,10 @@ impl<'n> Aligned<'n> {
         members.iter().take(MEMBERS).map(|member| &*member.name)
     }
 
-    /// A number or an instant that both sides are sorted by.
-    fn measured(&self) -> Option<&'n str> {
-        let measures = |key: &SortKey<'_>| matches!(key, SortKey::Instant(_) | SortKey::Number(_));
-        self.candidates().find(|name| {
-            keys(self.from, name).all(|key| measures(&key)) && self.shows_sorting(name, Class::TieOrder)
-        })
+    /// True for a number or an instant that both sides are sorted by.
+    fn measures(&self, member: &str) -> bool {
+        let measures = |key| matches!(key, SortKey::Instant(_) | SortKey::Number(_));
+        keys(self.from, member).all(measures) && self.shows_sorting(member, Class::TieOrder)
     }
 
     /// True if both sides are sorted by the member, as far as a reordering of that class lets them be.
