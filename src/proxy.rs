@@ -7,33 +7,32 @@ pub mod listener;
 mod respond;
 pub mod tee;
 mod upgrade;
+mod visit;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, request};
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use self::respond::Refusal;
-use self::tee::{Clock, Tee};
-use crate::backend::body::{AnswerBody, Progress, RequestBody};
+use self::tee::Tee;
+use self::visit::{Visit, tell};
+use crate::backend::body::{Progress, RequestBody};
 use crate::backend::{Answer, Answered, Ask, AskError, Backend, Head, LOOP_MARK, ROLE_HEADER, Role};
 use crate::compare::Rules;
 use crate::cutover::Cutover;
+use crate::ledger::Ledger;
 use crate::ledger::outcome::{Outcome, Reason};
-use crate::ledger::{Ledger, Ticket};
 use crate::metrics::Metrics;
 use crate::route::{Route, Routes};
 use crate::shadow::{
     Plan, PrimaryHead, Shadow, Slot, comparable, failure_reason, is_event_stream, is_framed,
 };
 use crate::side::{Pair, Side};
-
-/// The header that tells a client which backend answered.
-const PRIMARY_HEADER: &str = "x-flipgate-primary";
 
 /// Everything the client's path needs, built once.
 #[derive(Debug)]
@@ -75,21 +74,6 @@ enum Course<'r> {
     Pass(Reason),
     /// Answered here.
     Refuse(Refusal, Reason),
-}
-
-/// One request that is under way. Dropped before it was answered, it counts as 499: the client left.
-struct Visit {
-    metrics: Arc<Metrics>,
-    route: usize,
-    method: &'static str,
-    primary: Side,
-    started: Instant,
-    answered: bool,
-    /// The request's outcome, unless the shadow has it.
-    ticket: Option<Ticket>,
-    /// Tells the shadow's task of the primary's answer. Here, and not beside, so that a visit that is dropped has
-    /// counted its request before the shadow's task learns of it and counts the outcome.
-    link: Option<oneshot::Sender<PrimaryHead>>,
 }
 
 // === impl Proxy ===
@@ -295,81 +279,6 @@ impl Proxy {
     fn log_failure(&self, side: Side, error: &AskError) {
         tracing::warn!(?side, %error, "no answer for a client");
     }
-}
-
-// === impl Visit ===
-
-impl Visit {
-    /// Counts the request; its outcome may follow.
-    fn answered(&mut self, status: StatusCode) {
-        if !self.answered {
-            self.answered = true;
-            self.metrics.request(self.route, self.method, status.as_u16(), Some(self.primary));
-        }
-    }
-
-    /// Ends the request here, or has the shadow's task end it.
-    fn end(&mut self, outcome: Outcome, reason: Reason) {
-        if let Some(ticket) = self.ticket.take() {
-            ticket.end(outcome, reason);
-        }
-        if let Some(link) = self.link.take() {
-            tell(link, PrimaryHead::Ends(outcome, reason));
-        }
-    }
-
-    fn passed(
-        mut self,
-        names: Option<&Pair<HeaderValue>>,
-        answer: Answer,
-        outcome: Outcome,
-        reason: Reason,
-    ) -> Response<Tee> {
-        self.answered(answer.status());
-        self.end(outcome, reason);
-        self.response(names, answer)
-    }
-
-    fn refuse(mut self, refusal: &Refusal, outcome: Outcome, reason: Reason) -> Response<Tee> {
-        self.answered(refusal.status());
-        self.end(outcome, reason);
-        let clock = self.clock();
-        refusal.response().map(|body| Tee::plain(body, clock))
-    }
-
-    fn response(&self, names: Option<&Pair<HeaderValue>>, answer: Answer) -> Response<Tee> {
-        let clock = self.clock();
-        self.head(names, answer).map(|body| Tee::plain(body, clock))
-    }
-
-    /// The answer's head as the client gets it.
-    fn head(&self, names: Option<&Pair<HeaderValue>>, mut answer: Answer) -> Response<AnswerBody> {
-        *answer.version_mut() = Version::HTTP_11;
-        let is_upgrade = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-        headers::strip_hop_by_hop(answer.headers_mut(), is_upgrade);
-        if let Some(names) = names {
-            answer.headers_mut().insert(PRIMARY_HEADER, names.get(self.primary).clone());
-        }
-        answer
-    }
-
-    fn clock(&self) -> Clock {
-        Clock { metrics: Arc::clone(&self.metrics), route: self.route, started: self.started }
-    }
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.metrics.request(self.route, self.method, 499, Some(self.primary));
-        }
-        self.end(Outcome::Incomplete, Reason::ClientGone);
-    }
-}
-
-/// Tells the shadow's task, which may have ended already.
-fn tell(link: oneshot::Sender<PrimaryHead>, head: PrimaryHead) {
-    let _ = link.send(head);
 }
 
 /// What a backend is sent for a client's request.
