@@ -1,7 +1,9 @@
 //! What shadowing costs the client, as ratios in one run: `cargo bench --bench shadow`, or `scripts/bench-shadow`.
 //!
 //! Part one: one and eight clients through flipgate while the shadow is well, stopped, hanging, or 50 ms late, each
-//! beside the same requests on a route that is not shadowed. Part two: 500 reads by eight clients of a single-threaded
+//! beside the same requests on a route that is not shadowed; with a primary that takes 5 ms, as a dashboard does, and
+//! with one that takes nothing, where whatever processor time the shadow costs shows, since clients, servers and
+//! flipgate share the machine's cores. Part two: 500 reads by eight clients of a single-threaded
 //! HTTP/1.0 dashboard, alone and through flipgate with comparison on. Scenarios are interleaved round by round, and
 //! the medians of the rounds are compared, so that what else the machine does hits all of them alike.
 #![allow(
@@ -61,17 +63,20 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         println!("flipgate {}, {ROUNDS} rounds, medians", env!("CARGO_PKG_VERSION"));
-        for clients in [1, 8] {
-            shadows(clients).await;
+        for work in [Duration::from_millis(5), Duration::ZERO] {
+            for clients in [1, 8] {
+                shadows(clients, work).await;
+            }
         }
         serial_dashboard().await;
     });
 }
 
-async fn shadows(clients: usize) {
+async fn shadows(clients: usize, work: Duration) {
     let body = format!(r#"{{"reports":[{}]}}"#, vec![r#"{"id":"yt:a","title":"A title"}"#; 360].join(","));
     let answer = || Reply::json(body.clone());
-    let primary = Upstream::always(answer()).await;
+    let worked = if work.is_zero() { answer() } else { answer().first(Step::Delay(work)) };
+    let primary = Upstream::always(worked).await;
     let well = Upstream::always(answer()).await;
     let mut stopped = Upstream::always(answer()).await;
     let hanging = Upstream::always(Reply::hang()).await;
@@ -96,7 +101,8 @@ async fn shadows(clients: usize) {
         }
     }
     println!(
-        "\n{clients} client(s), {REQUESTS} requests each a round, {} bytes; ratios to `no shadow`",
+        "\n{clients} client(s), a primary that takes {} ms, {} bytes; ratios to `no shadow`",
+        work.as_millis(),
         body.len()
     );
     println!("{:<12} {:>9} {:>9} {:>7} {:>7}", "shadow", "p50 µs", "p99 µs", "p50 ×", "p99 ×");

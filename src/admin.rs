@@ -21,6 +21,7 @@
 mod document;
 mod guard;
 mod judgement;
+mod listener;
 mod problem;
 mod recheck;
 
@@ -36,8 +37,8 @@ use axum::{Json, Router};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+
+pub use self::listener::run;
 
 use self::guard::Guard;
 use self::problem::Problem;
@@ -106,22 +107,6 @@ pub fn router(shared: Arc<Shared>, config: AdminConfig) -> Router {
         .layer(axum::extract::DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn_with_state(guard, guard::check))
         .with_state(shared)
-}
-
-/// Serves until `stop` turns true; requests in flight are finished. `listener` must not block.
-pub async fn run(listener: std::net::TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => return tracing::error!(%error, "the admin side cannot listen"),
-    };
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
-        // A sender that is gone means the process ends as well.
-        let _ = stop.wait_for(|stop| *stop).await;
-    });
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the admin side ended");
-    }
 }
 
 async fn index() -> Response {

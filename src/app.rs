@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -25,8 +26,10 @@ use crate::shadow::Shadow;
 use crate::side::{Pair, Side};
 use crate::state::{StateError, StateStore};
 
-/// How often unused upstream connections are looked over.
-const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// How often unused connections and silent backends are looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(2);
+/// Descriptors for all else: stores, listeners, the admin side, shadows without a client.
+const OTHER_DESCRIPTORS: u64 = 512;
 /// How often a drain looks whether it is done.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
 
@@ -113,6 +116,7 @@ impl App {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        warn_if_short_of_descriptors(&config);
         let store = StateStore::open(&config.state_dir)?;
         let is_restart = store.load()?.is_some();
         let upstreams = Upstreams::new(&config)?;
@@ -169,13 +173,14 @@ impl App {
 
     /// Stops: no new connections; requests in flight and their comparisons are finished, within the configured time.
     pub async fn stop(mut self) {
+        let begun = Instant::now();
         // Nobody listens any more where the listener has ended by itself.
         let _ = self.stop.send(true);
         let ended = tokio::time::timeout(self.drain, self.connections.recv()).await;
         if ended.is_err() {
             tracing::warn!(after = ?self.drain, "stopping with requests still in flight");
         }
-        if !self.settle(self.drain).await {
+        if !self.settle(self.drain.saturating_sub(begun.elapsed())).await {
             tracing::warn!(
                 pending = self.shared.metrics.pending(),
                 "stopping with comparisons still pending"
@@ -261,6 +266,20 @@ async fn check(config: &Config, upstreams: &Upstreams, is_restart: bool) -> Resu
     Ok(up)
 }
 
+/// Raises the limit of open files as far as allowed: each client may need a connection to both backends besides its own.
+fn warn_if_short_of_descriptors(config: &Config) {
+    let wanted = (config.limits.connections as u64).saturating_mul(3).saturating_add(OTHER_DESCRIPTORS);
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    let raised = wanted.min(hard).max(soft);
+    let soft = if setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() { raised } else { soft };
+    if soft < wanted {
+        tracing::warn!(
+            "{soft} files may be open, {} connections may need {wanted}: raise `ulimit -n` or lower limits.connections",
+            config.limits.connections
+        );
+    }
+}
+
 fn warn_if_overruled(config: &Config, cutover: &Cutover, names: &Pair<String>) {
     let primary = cutover.primary();
     if config.primary_was_set && primary != config.initial_primary {
@@ -287,8 +306,9 @@ fn run(
     } else {
         None
     };
+    let backends = upstreams.backends;
     let proxy = Arc::new(Proxy {
-        backends: upstreams.backends,
+        backends: backends.clone(),
         dashboard: upstreams.dashboard,
         routes: Arc::clone(&shared.routes),
         cutover: Arc::clone(&shared.cutover),
@@ -305,7 +325,7 @@ fn run(
     let router = admin::router(Arc::clone(&shared), config.admin);
     on_its_own_thread(admin::run(listeners.admin, router, stopping.clone()))
         .map_err(|e| StartError::System(format!("the admin side's thread: {e}")))?;
-    tokio::spawn(housekeeping(upstreams.http, stopping));
+    tokio::spawn(housekeeping(upstreams.http, backends, Arc::clone(&shared.metrics), stopping));
     Ok(App { proxy_address, admin_address, shared, stop, connections, drain: config.limits.drain })
 }
 
@@ -334,12 +354,25 @@ fn on_its_own_thread(side: impl Future<Output = ()> + Send + 'static) -> std::io
     Ok(())
 }
 
-async fn housekeeping(upstreams: Vec<Arc<Upstream>>, mut stopping: watch::Receiver<bool>) {
+/// Closes connections that were idle too long, and looks whether a backend that gave no answer is back: where a load
+/// balancer has taken this flipgate out, no request would show it.
+async fn housekeeping(
+    upstreams: Vec<Arc<Upstream>>,
+    backends: Pair<Arc<dyn Backend>>,
+    metrics: Arc<Metrics>,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut ticks = tokio::time::interval(HOUSEKEEPING);
     loop {
         tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
-            _ = ticks.tick() => upstreams.iter().for_each(|upstream| upstream.prune()),
+            _ = ticks.tick() => {}
+        }
+        upstreams.iter().for_each(|upstream| upstream.prune());
+        for side in Side::BOTH {
+            if !metrics.is_up(side) && backends.get(side).check().await.is_ok() {
+                metrics.set_up(side, true);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod upstream;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 
@@ -63,6 +64,9 @@ pub struct Ask {
     pub role: Role,
     /// The request's body.
     pub body: RequestBody,
+    /// How long it may take until a connection is free, and again until the head of the answer is there; a body that
+    /// is being sent has that long for each of its pieces.
+    pub patience: Duration,
 }
 
 impl Ask {
@@ -89,11 +93,11 @@ pub enum AskError {
     #[error("connection broken: {0}")]
     Reset(String),
     /// No place among the backend's connections became free in time.
-    #[error("all {0} connections to it are busy")]
+    #[error("all {0} connections to it were busy")]
     Busy(usize),
     /// It did not answer in time.
     #[error("no answer within {0:?}")]
-    Timeout(std::time::Duration),
+    Timeout(Duration),
     /// The request's body is over what may be collected for a backend that cannot read chunks.
     #[error("request body over {0} bytes and without Content-Length")]
     BodyTooLarge(usize),
@@ -108,16 +112,24 @@ pub enum AskError {
 /// The answer of a backend as it arrives.
 pub type Answer = Response<AnswerBody>;
 
+/// An answer, and when its request was sent: waiting for a connection is not the backend's time.
+#[derive(Debug)]
+pub struct Answered {
+    /// Head, and the body as it arrives.
+    pub answer: Answer,
+    /// When the backend was asked.
+    pub sent: Instant,
+}
+
 /// The future of an answer, boxed so that backends of all kinds stand behind one trait.
-pub type Asking<'a> = Pin<Box<dyn Future<Output = Result<Answer, AskError>> + Send + 'a>>;
+pub type Asking<'a> = Pin<Box<dyn Future<Output = Result<Answered, AskError>> + Send + 'a>>;
 
 /// A source of answers.
 pub trait Backend: Send + Sync + std::fmt::Debug {
     /// Sends `ask` and returns once the head of the answer is there. The body follows as it arrives.
     ///
     /// # Errors
-    /// [`AskError`] if there is no complete head. Waits without a deadline of its own but for connecting; callers
-    /// bound it.
+    /// [`AskError`] if there is no complete head within the patience of `ask`.
     fn ask(&self, ask: Ask) -> Asking<'_>;
 
     /// Whether this backend answers `path` at all; false means that the path is the `--dashboard`'s.

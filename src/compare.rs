@@ -8,6 +8,7 @@ mod body;
 mod class;
 mod decode;
 mod difference;
+mod hash;
 mod head;
 mod html;
 mod json;
@@ -21,6 +22,7 @@ use http::HeaderMap;
 
 pub use decode::decoded;
 pub use difference::{Class, Comparison, Difference, Kind, Limit, Severity, UnknownName};
+pub use html::Mask;
 pub use patch::patch;
 pub use path::PathError;
 pub use rules::{Limits, Mode, Rules, RulesError, RulesSpec};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use chrono::Utc;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use self::gate::{Gate, Readiness};
 use crate::metrics::Metrics;
@@ -18,7 +18,7 @@ use crate::state::{AuditEntry, StateError, StateStore, Stored, rfc3339};
 #[derive(Debug)]
 pub struct Cutover {
     dial: AtomicU8,
-    stored: Mutex<Stored>,
+    stored: Arc<Mutex<Stored>>,
     store: StateStore,
     gate: Gate,
     metrics: Arc<Metrics>,
@@ -80,7 +80,7 @@ impl Cutover {
         };
         let cutover = Cutover {
             dial: AtomicU8::new(stored.dial),
-            stored: Mutex::new(stored),
+            stored: Arc::new(Mutex::new(stored)),
             store,
             gate,
             metrics,
@@ -126,8 +126,8 @@ impl Cutover {
     ///
     /// # Errors
     /// [`Refused`]; nothing has changed then.
-    pub async fn flip(&self, change: Change) -> Result<Stored, Refused> {
-        let mut stored = self.stored.lock().await;
+    pub async fn flip(self: &Arc<Self>, change: Change) -> Result<Stored, Refused> {
+        let stored = Arc::clone(&self.stored).lock_owned().await;
         let now = self.primary();
         if let Some(expect) = change.expect
             && expect != now
@@ -144,34 +144,54 @@ impl Cutover {
         if change.dry_run {
             return Ok(*stored);
         }
-        self.commit(&mut stored, "flip", &change, &readiness).await?;
-        Ok(*stored)
+        self.commit(stored, "flip", change, readiness).await
     }
 
     /// Goes back to *from*. Never gated; where it is there already, nothing changes.
     ///
     /// # Errors
     /// Only if it could not be put on disk.
-    pub async fn rollback(&self, reason: String, source: String) -> Result<Stored, Refused> {
-        let mut stored = self.stored.lock().await;
+    pub async fn rollback(self: &Arc<Self>, reason: String, source: String) -> Result<Stored, Refused> {
+        let stored = Arc::clone(&self.stored).lock_owned().await;
         if self.primary() == Side::From {
             return Ok(*stored);
         }
         let change = Change { to: Side::From, expect: None, reason, force: false, dry_run: false, source };
         let readiness = self.readiness();
-        self.commit(&mut stored, "rollback", &change, &readiness).await?;
-        Ok(*stored)
+        self.commit(stored, "rollback", change, readiness).await
     }
 
+    /// Puts a change on disk and then in force, in a task of its own: a caller who hangs up in between must not leave a
+    /// primary on disk that is not in force.
     async fn commit(
-        &self,
-        stored: &mut Stored,
-        action: &str,
-        change: &Change,
-        readiness: &Readiness,
-    ) -> Result<(), StateError> {
-        let next = Stored { dial: dial_of(change.to), since: Utc::now(), version: stored.version + 1 };
-        let entry = AuditEntry {
+        self: &Arc<Self>,
+        mut stored: OwnedMutexGuard<Stored>,
+        action: &'static str,
+        change: Change,
+        readiness: Readiness,
+    ) -> Result<Stored, Refused> {
+        let cutover = Arc::clone(self);
+        let committing = tokio::spawn(async move {
+            let next = Stored { dial: dial_of(change.to), since: Utc::now(), version: stored.version + 1 };
+            let entry = cutover.audit_entry(action, &next, &change, &readiness);
+            let store = cutover.store.clone();
+            blocking(move || store.save(&next, Some(&entry))).await?;
+            *stored = next;
+            cutover.dial.store(next.dial, Ordering::Release);
+            cutover.show(next.dial);
+            cutover.metrics.flipped(change.to, "operator");
+            let to = cutover.names.get(change.to);
+            tracing::info!(action, %to, version = next.version, "primary changed");
+            Ok(next)
+        });
+        committing
+            .await
+            .unwrap_or_else(|e| Err(StateError::Interrupted(e.to_string())))
+            .map_err(Refused::State)
+    }
+
+    fn audit_entry(&self, action: &str, next: &Stored, change: &Change, readiness: &Readiness) -> AuditEntry {
+        AuditEntry {
             at: rfc3339(next.since),
             action: action.to_owned(),
             from: self.names.get(change.to.other()).clone(),
@@ -182,15 +202,7 @@ impl Cutover {
             forced: change.force && !readiness.ready,
             evidence: serde_json::to_value(readiness).unwrap_or_default(),
             finding: None,
-        };
-        let store = self.store.clone();
-        blocking(move || store.save(&next, Some(&entry))).await?;
-        *stored = next;
-        self.dial.store(next.dial, Ordering::Release);
-        self.show(next.dial);
-        self.metrics.flipped(change.to, "operator");
-        tracing::info!(action, to = %self.names.get(change.to), version = next.version, "primary changed");
-        Ok(())
+        }
     }
 
     fn show(&self, dial: u8) {
@@ -212,6 +224,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, StateError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(e) => Err(StateError::Directory { path: "state".into(), source: std::io::Error::other(e) }),
+        Err(e) => Err(StateError::Interrupted(e.to_string())),
     }
 }

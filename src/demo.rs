@@ -82,9 +82,11 @@ struct Demo {
 /// Runs the demo until it is done, or until it is stopped.
 pub async fn run(arguments: Arguments) -> ExitCode {
     telemetry::init("warn");
+    let stopped = stop_signal();
+    tokio::pin!(stopped);
     let shown = tokio::select! {
         biased;
-        () = stop_signal() => return failed(COULD_NOT_RUN, "stopped before the demo was done"),
+        () = &mut stopped => return failed(COULD_NOT_RUN, "stopped before the demo was done"),
         shown = bring_up_and_show(&arguments) => shown,
     };
     let (demo, code) = match shown {
@@ -93,7 +95,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
     };
     if !arguments.once {
         demo.tell_where();
-        stop_signal().await;
+        stopped.await;
     }
     match demo.tear_down().await {
         Ok(()) => ExitCode::from(code),

@@ -7,33 +7,32 @@ pub mod listener;
 mod respond;
 pub mod tee;
 mod upgrade;
+mod visit;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, request};
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use self::respond::Refusal;
-use self::tee::{Clock, Tee};
-use crate::backend::body::{AnswerBody, RequestBody};
-use crate::backend::{Answer, Ask, AskError, Backend, Head, LOOP_MARK, Role};
+use self::tee::Tee;
+use self::visit::{Visit, tell};
+use crate::backend::body::{Progress, RequestBody};
+use crate::backend::{Answer, Answered, Ask, AskError, Backend, Head, LOOP_MARK, ROLE_HEADER, Role};
 use crate::compare::Rules;
 use crate::cutover::Cutover;
+use crate::ledger::Ledger;
 use crate::ledger::outcome::{Outcome, Reason};
-use crate::ledger::{Ledger, Ticket};
 use crate::metrics::Metrics;
 use crate::route::{Route, Routes};
 use crate::shadow::{
     Plan, PrimaryHead, Shadow, Slot, comparable, failure_reason, is_event_stream, is_framed,
 };
 use crate::side::{Pair, Side};
-
-/// The header that tells a client which backend answered.
-const PRIMARY_HEADER: &str = "x-flipgate-primary";
 
 /// Everything the client's path needs, built once.
 #[derive(Debug)]
@@ -77,21 +76,6 @@ enum Course<'r> {
     Refuse(Refusal, Reason),
 }
 
-/// One request that is under way. Dropped before it was answered, it counts as 499: the client left.
-struct Visit {
-    metrics: Arc<Metrics>,
-    route: usize,
-    method: &'static str,
-    primary: Side,
-    started: Instant,
-    answered: bool,
-    /// The request's outcome, unless the shadow has it.
-    ticket: Option<Ticket>,
-    /// Tells the shadow's task of the primary's answer. Here, and not beside, so that a visit that is dropped has
-    /// counted its request before the shadow's task learns of it and counts the outcome.
-    link: Option<oneshot::Sender<PrimaryHead>>,
-}
-
 // === impl Proxy ===
 
 impl Proxy {
@@ -129,6 +113,9 @@ impl Proxy {
         if request.headers().contains_key(LOOP_MARK) {
             return (other, Course::Refuse(Refusal::Loop, Reason::Loop));
         }
+        if headers::host_is_ambiguous(request) {
+            return (other, Course::Refuse(Refusal::Host, Reason::Refused));
+        }
         if request.method() == Method::CONNECT {
             return (other, Course::Refuse(Refusal::Connect, Reason::Refused));
         }
@@ -138,9 +125,14 @@ impl Proxy {
             (_, Some(reason @ (Reason::Upgrade | Reason::Method))) => Course::Pass(reason),
             (None, _) => Course::Pass(Reason::Route),
             (Some(_), Some(reason)) => Course::Pass(reason),
-            (Some((_, route)), None) => Course::Compare(route),
+            (Some((_, route)), None) if self.both_answer(request.uri().path()) => Course::Compare(route),
+            (Some(_), None) => Course::Pass(Reason::Route),
         };
         (route, course)
+    }
+
+    fn both_answer(&self, path: &str) -> bool {
+        self.backends.from.answers(path) && self.backends.to.answers(path)
     }
 
     async fn compare(
@@ -151,19 +143,17 @@ impl Proxy {
         request: Request<Incoming>,
     ) -> Response<Tee> {
         let (parts, _no_body) = request.into_parts();
-        let head = Arc::new(outgoing(parts, client, true, false));
+        let head = Arc::new(outgoing(parts, client, false));
         if let Some(slot) = self.shadow.slot() {
             self.shadow_too(&mut visit, route, &head, slot);
         }
         let side = visit.primary;
-        let ask = Ask { head, role: Role::Primary, body: RequestBody::Empty };
-        let sent = Instant::now();
-        let answer = self.ask(&**self.backends.get(side), ask).await;
-        self.metrics.set_up(side, answer.is_ok());
-        match answer {
-            Ok(answer) => match visit.link.take() {
-                Some(link) => self.teed(visit, answer, link, &route.rules, sent),
-                None => visit.passed(self.primary_header.as_ref(), answer, Outcome::Shed, Reason::Inflight),
+        let answered = self.backends.get(side).ask(self.for_client(head, RequestBody::Empty)).await;
+        self.note_up(side, &answered);
+        match answered {
+            Ok(answered) => match visit.link.take() {
+                Some(link) => self.teed(visit, answered, link, &route.rules),
+                None => self.passed(visit, answered.answer, Outcome::Shed, Reason::Inflight),
             },
             Err(error) => {
                 self.log_failure(side, &error);
@@ -192,10 +182,9 @@ impl Proxy {
     fn teed(
         &self,
         mut visit: Visit,
-        mut answer: Answer,
+        Answered { mut answer, sent }: Answered,
         link: oneshot::Sender<PrimaryHead>,
         rules: &Rules,
-        sent: Instant,
     ) -> Response<Tee> {
         visit.answered(answer.status());
         if is_event_stream(&answer) {
@@ -231,27 +220,33 @@ impl Proxy {
         let is_upgrade = reason == Reason::Upgrade;
         let client_side = is_upgrade.then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
-        let head = Arc::new(outgoing(parts, client, false, is_upgrade));
+        let head = Arc::new(outgoing(parts, client, is_upgrade));
         let body = if http_body::Body::is_end_stream(&body) {
             RequestBody::Empty
         } else {
-            RequestBody::Streamed(body)
+            RequestBody::Streamed { incoming: body, progress: Progress::new() }
         };
-        match self.ask(backend, Ask { head, role: Role::Primary, body }).await {
-            Ok(mut answer) => {
-                if is_event_stream(&answer) {
-                    answer.body_mut().release_place();
-                }
+        let answered = backend.ask(self.for_client(head, body)).await;
+        match answered {
+            Ok(Answered { mut answer, .. }) => {
                 if let Some(client_side) = client_side {
                     upgrade::tunnel(client_side, &mut answer, client);
                 }
-                visit.passed(self.primary_header.as_ref(), answer, Outcome::Skipped, reason)
+                self.passed(visit, answer, Outcome::Skipped, reason)
             }
             Err(error) => {
                 self.log_failure(visit.primary, &error);
                 visit.refuse(&Refusal::from(&error), Outcome::Skipped, reason)
             }
         }
+    }
+
+    /// Passes an answer on that is not compared.
+    fn passed(&self, visit: Visit, mut answer: Answer, outcome: Outcome, reason: Reason) -> Response<Tee> {
+        if is_event_stream(&answer) {
+            answer.body_mut().release_place();
+        }
+        visit.passed(self.primary_header.as_ref(), answer, outcome, reason)
     }
 
     /// The one backend that takes a request which is not compared.
@@ -270,10 +265,15 @@ impl Proxy {
         dashboard.or(leader.answers(path).then_some(leader))
     }
 
-    async fn ask(&self, backend: &dyn Backend, ask: Ask) -> Result<Answer, AskError> {
-        tokio::time::timeout(self.head_timeout, backend.ask(ask))
-            .await
-            .unwrap_or(Err(AskError::Timeout(self.head_timeout)))
+    fn for_client(&self, head: Arc<Head>, body: RequestBody) -> Ask {
+        Ask { head, role: Role::Primary, body, patience: self.head_timeout }
+    }
+
+    /// A backend that was too busy to be asked is up all the same.
+    fn note_up(&self, side: Side, answered: &Result<Answered, AskError>) {
+        if !matches!(answered, Err(AskError::Busy(_))) {
+            self.metrics.set_up(side, answered.is_ok());
+        }
     }
 
     fn log_failure(&self, side: Side, error: &AskError) {
@@ -281,87 +281,16 @@ impl Proxy {
     }
 }
 
-// === impl Visit ===
-
-impl Visit {
-    /// Counts the request; its outcome may follow.
-    fn answered(&mut self, status: StatusCode) {
-        if !self.answered {
-            self.answered = true;
-            self.metrics.request(self.route, self.method, status.as_u16(), Some(self.primary));
-        }
-    }
-
-    /// Ends the request here, or has the shadow's task end it.
-    fn end(&mut self, outcome: Outcome, reason: Reason) {
-        if let Some(ticket) = self.ticket.take() {
-            ticket.end(outcome, reason);
-        }
-        if let Some(link) = self.link.take() {
-            tell(link, PrimaryHead::Ends(outcome, reason));
-        }
-    }
-
-    fn passed(
-        mut self,
-        names: Option<&Pair<HeaderValue>>,
-        answer: Answer,
-        outcome: Outcome,
-        reason: Reason,
-    ) -> Response<Tee> {
-        self.answered(answer.status());
-        self.end(outcome, reason);
-        self.response(names, answer)
-    }
-
-    fn refuse(mut self, refusal: &Refusal, outcome: Outcome, reason: Reason) -> Response<Tee> {
-        self.answered(refusal.status());
-        self.end(outcome, reason);
-        let clock = self.clock();
-        refusal.response().map(|body| Tee::plain(body, clock))
-    }
-
-    fn response(&self, names: Option<&Pair<HeaderValue>>, answer: Answer) -> Response<Tee> {
-        let clock = self.clock();
-        self.head(names, answer).map(|body| Tee::plain(body, clock))
-    }
-
-    /// The answer's head as the client gets it.
-    fn head(&self, names: Option<&Pair<HeaderValue>>, mut answer: Answer) -> Response<AnswerBody> {
-        *answer.version_mut() = Version::HTTP_11;
-        let is_upgrade = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-        headers::strip_hop_by_hop(answer.headers_mut(), is_upgrade);
-        if let Some(names) = names {
-            answer.headers_mut().insert(PRIMARY_HEADER, names.get(self.primary).clone());
-        }
-        answer
-    }
-
-    fn clock(&self) -> Clock {
-        Clock { metrics: Arc::clone(&self.metrics), route: self.route, started: self.started }
-    }
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.metrics.request(self.route, self.method, 499, Some(self.primary));
-        }
-        self.end(Outcome::Incomplete, Reason::ClientGone);
-    }
-}
-
-/// Tells the shadow's task, which may have ended already.
-fn tell(link: oneshot::Sender<PrimaryHead>, head: PrimaryHead) {
-    let _ = link.send(head);
-}
-
 /// What a backend is sent for a client's request.
-fn outgoing(mut parts: request::Parts, client: &Client, repeatable: bool, is_upgrade: bool) -> Head {
+fn outgoing(mut parts: request::Parts, client: &Client, is_upgrade: bool) -> Head {
+    let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+    let repeatable = is_read && !is_upgrade && !headers::has_body(&parts.headers);
     headers::use_target_authority(&parts.uri, &mut parts.headers);
     headers::strip_hop_by_hop(&mut parts.headers, is_upgrade);
     headers::forwarded(&mut parts.headers, client.address.ip());
     parts.headers.remove(header::EXPECT);
+    // What only flipgate may say.
+    parts.headers.remove(ROLE_HEADER);
     parts.headers.insert(LOOP_MARK, HeaderValue::from_static("1"));
     let uri = match parts.uri.path_and_query() {
         Some(target) => Uri::from(target.clone()),

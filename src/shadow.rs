@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use self::comparator::{Comparators, Job, Leg};
-use crate::backend::{Answer, Ask, AskError, Backend, Head, Role, body::RequestBody};
+use crate::backend::{Answer, Answered, Ask, AskError, Backend, Head, Role, body::RequestBody};
 use crate::compare::Rules;
 use crate::ledger::Ticket;
 use crate::ledger::outcome::{Outcome, Reason};
@@ -38,7 +38,7 @@ pub struct Shadow {
 pub struct Limits {
     /// Shadow requests under way at once.
     pub inflight: usize,
-    /// From asking the shadow to its last byte.
+    /// How long the shadow may take to its last byte, and before that how long a connection to it may.
     pub deadline: Duration,
     /// Bytes kept a leg.
     pub body: usize,
@@ -168,44 +168,48 @@ impl Shadow {
 
     async fn ask(&self, backend: &dyn Backend, plan: &Plan) -> Asked {
         let side = plan.primary.other();
-        let asked = tokio::time::timeout(self.deadline, self.fetch(backend, plan)).await;
-        let (leg, up) = match asked {
-            Ok(Ok(leg)) => (Ok(leg), true),
-            Ok(Err(failure)) => {
-                let shed = failure.0 == Outcome::Shed;
-                (Err(failure), shed)
-            }
-            Err(_) => (Err((Outcome::ShadowFailed, Reason::Timeout)), false),
-        };
-        self.metrics.set_up(side, up);
+        let leg = self.fetch(backend, plan).await;
         match &leg {
-            Ok(leg) => self.metrics.leg_time(plan.route, side, Role::Shadow, leg.time),
-            Err((_, Reason::Timeout)) => {
-                self.metrics.leg_time(plan.route, side, Role::Shadow, self.deadline);
+            Ok(leg) => {
+                self.metrics.set_up(side, true);
+                self.metrics.leg_time(plan.route, side, Role::Shadow, leg.time);
             }
-            Err(_) => {}
+            // It was not asked: that says nothing of the backend.
+            Err((Outcome::Shed, _)) => {}
+            Err((_, reason)) => {
+                self.metrics.set_up(side, false);
+                if *reason == Reason::Timeout {
+                    self.metrics.leg_time(plan.route, side, Role::Shadow, self.deadline);
+                }
+            }
         }
         leg
     }
 
     async fn fetch(&self, backend: &dyn Backend, plan: &Plan) -> Asked {
-        let sent = Instant::now();
-        let ask = Ask { head: Arc::clone(&plan.head), role: Role::Shadow, body: RequestBody::Empty };
-        let answer = backend.ask(ask).await.map_err(|e| failure(&e))?;
+        let ask = Ask {
+            head: Arc::clone(&plan.head),
+            role: Role::Shadow,
+            body: RequestBody::Empty,
+            patience: self.deadline,
+        };
+        let Answered { answer, sent } = backend.ask(ask).await.map_err(|e| failure(&e))?;
+        tokio::time::timeout_at((sent + self.deadline).into(), self.read(plan, answer, sent))
+            .await
+            .unwrap_or(Err((Outcome::ShadowFailed, Reason::Timeout)))
+    }
+
+    async fn read(&self, plan: &Plan, answer: Answer, sent: Instant) -> Asked {
         let (parts, mut body) = answer.into_parts();
         let framed = is_framed(&parts.headers, parts.status, &body);
         let mut capture = self.capture();
         while let Some(frame) = body.frame().await {
-            match frame {
-                Ok(frame) => {
-                    if let Some(chunk) = frame.data_ref() {
-                        capture.push(chunk);
-                    }
-                    if capture.is_over() && plan.primary_is_whole.load(Ordering::Relaxed) {
-                        break;
-                    }
-                }
-                Err(_) => return Err((Outcome::ShadowFailed, Reason::Cut)),
+            let Ok(frame) = frame else { return Err((Outcome::ShadowFailed, Reason::Cut)) };
+            if let Some(chunk) = frame.data_ref() {
+                capture.push(chunk);
+            }
+            if capture.is_over() && plan.primary_is_whole.load(Ordering::Relaxed) {
+                break;
             }
         }
         let captured = capture.finish(End::Complete, sent.elapsed());

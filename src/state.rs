@@ -97,6 +97,9 @@ pub enum StateError {
     /// Another flipgate holds it.
     #[error("state directory {} is in use by another flipgate; give each its own --state-dir", .0.display())]
     InUse(PathBuf),
+    /// The thread that did it ended.
+    #[error("the state was not written: {0}; try again")]
+    Interrupted(String),
     /// The file cannot be read or written.
     #[error("state file {}: {source}", path.display())]
     File {

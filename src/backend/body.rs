@@ -1,7 +1,10 @@
 //! Bodies of requests to and answers from backends.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -18,9 +21,21 @@ pub enum RequestBody {
     /// None.
     Empty,
     /// The client's, streamed.
-    Streamed(Incoming),
+    Streamed {
+        /// The bytes as they come.
+        incoming: Incoming,
+        /// Noted at each piece.
+        progress: Arc<Progress>,
+    },
     /// The client's, collected first.
     Collected(Option<Bytes>),
+}
+
+/// When a body last moved: a slow upload is not a slow backend.
+#[derive(Debug)]
+pub struct Progress {
+    started: Instant,
+    last_ms: AtomicU64,
 }
 
 /// The body of an answer.
@@ -38,7 +53,7 @@ pub enum AnswerBody {
 }
 
 impl AnswerBody {
-    /// Gives the connection's place back early: for streams that may never end.
+    /// Gives the connection's place back before the body's end: for streams that may never end.
     pub fn release_place(&mut self) {
         match self {
             AnswerBody::Upstream { lease: Some(lease), .. } => lease.release_place(),
@@ -47,7 +62,39 @@ impl AnswerBody {
     }
 }
 
+// === impl Progress ===
+
+impl Progress {
+    /// Nothing has moved yet.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Progress { started: Instant::now(), last_ms: AtomicU64::new(0) })
+    }
+
+    /// When the body last moved, or was begun.
+    #[must_use]
+    pub fn last(&self) -> Instant {
+        self.started + Duration::from_millis(self.last_ms.load(Ordering::Relaxed))
+    }
+
+    fn note(&self) {
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_ms.store(elapsed, Ordering::Relaxed);
+    }
+}
+
 // === impl RequestBody ===
+
+impl RequestBody {
+    /// When this body last moves is told by the progress returned; `None` where there is nothing to wait for.
+    #[must_use]
+    pub fn progress(&self) -> Option<Arc<Progress>> {
+        match self {
+            RequestBody::Streamed { progress, .. } => Some(Arc::clone(progress)),
+            RequestBody::Empty | RequestBody::Collected(_) => None,
+        }
+    }
+}
 
 impl Body for RequestBody {
     type Data = Bytes;
@@ -59,7 +106,13 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             RequestBody::Empty => Poll::Ready(None),
-            RequestBody::Streamed(incoming) => Pin::new(incoming).poll_frame(cx).map_err(Into::into),
+            RequestBody::Streamed { incoming, progress } => {
+                let frame = Pin::new(incoming).poll_frame(cx);
+                if frame.is_ready() {
+                    progress.note();
+                }
+                frame.map_err(Into::into)
+            }
             RequestBody::Collected(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
         }
     }
@@ -67,7 +120,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             RequestBody::Empty => true,
-            RequestBody::Streamed(incoming) => incoming.is_end_stream(),
+            RequestBody::Streamed { incoming, .. } => incoming.is_end_stream(),
             RequestBody::Collected(bytes) => bytes.is_none(),
         }
     }
@@ -75,7 +128,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             RequestBody::Empty => SizeHint::with_exact(0),
-            RequestBody::Streamed(incoming) => incoming.size_hint(),
+            RequestBody::Streamed { incoming, .. } => incoming.size_hint(),
             RequestBody::Collected(bytes) => SizeHint::with_exact(length(bytes.as_ref())),
         }
     }
@@ -97,7 +150,8 @@ impl Body for AnswerBody {
                 let frame = Pin::new(&mut *incoming).poll_frame(cx);
                 let ended = match &frame {
                     Poll::Ready(None) => true,
-                    Poll::Ready(Some(Ok(_))) => incoming.is_end_stream(),
+                    // Behind trailers nobody polls again.
+                    Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || incoming.is_end_stream(),
                     Poll::Ready(Some(Err(_))) | Poll::Pending => false,
                 };
                 if ended && let Some(lease) = lease.take() {

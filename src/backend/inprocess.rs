@@ -9,7 +9,7 @@ use http::{Method, Response, StatusCode, header};
 use tokio::sync::RwLock;
 
 use super::body::AnswerBody;
-use super::{Answer, Ask, AskError, Asking, Backend};
+use super::{Answer, Answered, Ask, AskError, Asking, Backend};
 use crate::dashboard::{Dashboard, OpenError};
 
 /// How long after a failed attempt to open the store the next one may be made.
@@ -123,7 +123,12 @@ impl InProcess {
 
 impl Backend for InProcess {
     fn ask(&self, ask: Ask) -> Asking<'_> {
-        Box::pin(self.made(ask))
+        Box::pin(async move {
+            let (sent, patience) = (Instant::now(), ask.patience);
+            let made = tokio::time::timeout(patience, self.made(ask)).await;
+            let answer = made.unwrap_or(Err(AskError::Timeout(patience)))?;
+            Ok(Answered { answer, sent })
+        })
     }
 
     fn answers(&self, path: &str) -> bool {

@@ -10,10 +10,13 @@ use std::time::{Duration, Instant};
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use super::Role;
 use super::body::RequestBody;
 
-/// Connections held at once while a backend answers HTTP/1.0 or closes: one served, the rest within a backlog of 5.
+/// Requests at once while a backend answers HTTP/1.0 or closes: one served, the rest within a backlog of 5.
 pub(super) const NARROW: usize = 4;
+/// How long a connection may take, after its answer, to be done with its request.
+const SETTLE: Duration = Duration::from_secs(5);
 /// `Connection: close` answers in a row after which a server that kept connections counts as one that closes.
 const CLOSES_IN_A_ROW: u32 = 8;
 
@@ -37,10 +40,19 @@ pub(super) struct Pool {
     closes_in_a_row: AtomicU32,
     /// Wakes those who wait for a narrow place once the server turns out to keep connections.
     widened: Notify,
-    narrow: Arc<Semaphore>,
-    wide: Arc<Semaphore>,
-    narrow_size: usize,
-    wide_size: usize,
+    narrow: Places,
+    wide: Places,
+    /// Whether the bound was configured: then a place is held until the answer has ended. Else only until its head is
+    /// there, so that clients who pause a download keep nobody else from asking.
+    is_strict: bool,
+}
+
+/// A bound on requests at once, of which shadows may have half: they never stand in a client's way.
+#[derive(Debug, Clone)]
+struct Places {
+    size: usize,
+    all: Arc<Semaphore>,
+    shadows: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -49,9 +61,12 @@ struct Idle {
     since: Instant,
 }
 
-/// One of the places among a server's connections, held while a request is under way.
+/// One of the places among a server's connections.
 #[derive(Debug)]
-pub(super) struct Place(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub(super) struct Place {
+    _all: OwnedSemaphorePermit,
+    _shadow: Option<OwnedSemaphorePermit>,
+}
 
 /// A connection in use; it goes back to the pool when the answer's body has ended, and is closed otherwise.
 #[derive(Debug)]
@@ -61,23 +76,45 @@ pub struct Lease {
     place: Option<Place>,
 }
 
+// === impl Places ===
+
+impl Places {
+    fn new(size: usize) -> Self {
+        let size = size.clamp(1, Semaphore::MAX_PERMITS);
+        Places {
+            size,
+            all: Arc::new(Semaphore::new(size)),
+            shadows: Arc::new(Semaphore::new((size / 2).max(1))),
+        }
+    }
+
+    /// A shadow queues among shadows first, so that at most half of the queue before a client is shadows.
+    async fn take(&self, role: Role) -> Option<Place> {
+        let shadow = match role {
+            Role::Primary => None,
+            Role::Shadow => Some(Arc::clone(&self.shadows).acquire_owned().await.ok()?),
+        };
+        let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        Some(Place { _all: all, _shadow: shadow })
+    }
+}
+
 // === impl Pool ===
 
 impl Pool {
     /// `max_connections`, when configured, holds whatever manner is found.
     pub(super) fn new(max_connections: Option<usize>, default_max: usize, idle_timeout: Duration) -> Self {
-        let wide_size = max_connections.unwrap_or(default_max).max(1);
-        let narrow_size = max_connections.unwrap_or(NARROW).max(1);
+        let narrow = Places::new(max_connections.unwrap_or(NARROW));
+        let wide = if max_connections.is_some() { narrow.clone() } else { Places::new(default_max) };
         Pool {
             idle: Mutex::new(Vec::new()),
             idle_timeout,
             manner: AtomicU8::new(0),
             closes_in_a_row: AtomicU32::new(0),
             widened: Notify::new(),
-            narrow: Arc::new(Semaphore::new(narrow_size)),
-            wide: Arc::new(Semaphore::new(wide_size)),
-            narrow_size,
-            wide_size,
+            narrow,
+            wide,
+            is_strict: max_connections.is_some(),
         }
     }
 
@@ -105,13 +142,13 @@ impl Pool {
         }
     }
 
-    /// How many connections it may have now.
+    /// How many requests it may have at once now.
     pub(super) fn size(&self) -> usize {
-        if self.manner() == Manner::Keeps { self.wide_size } else { self.narrow_size }
+        if self.manner() == Manner::Keeps { self.wide.size } else { self.narrow.size }
     }
 
-    /// Waits for a place; first come, first served.
-    pub(super) async fn place(&self) -> Option<Place> {
+    /// Waits for a place; first come, first served among those of a role.
+    pub(super) async fn place(&self, role: Role) -> Option<Place> {
         let widened = self.widened.notified();
         tokio::pin!(widened);
         // Listened for before the manner is looked at: what it turns into meanwhile is not missed.
@@ -119,11 +156,11 @@ impl Pool {
         if self.manner() != Manner::Keeps {
             tokio::select! {
                 biased;
-                permit = Arc::clone(&self.narrow).acquire_owned() => return permit.ok().map(Place),
+                place = self.narrow.take(role) => return place,
                 () = widened => {}
             }
         }
-        Arc::clone(&self.wide).acquire_owned().await.ok().map(Place)
+        self.wide.take(role).await
     }
 
     /// The most recently used connection that is still open.
@@ -132,19 +169,32 @@ impl Pool {
         while let Some(kept) = idle.pop() {
             if kept.since.elapsed() > self.idle_timeout {
                 idle.clear();
-            } else if !kept.sender.is_closed() {
+            } else if kept.sender.is_ready() {
                 return Some(kept.sender);
             }
         }
         None
     }
 
-    fn keep(&self, sender: SendRequest<RequestBody>) {
+    /// Keeps a connection whose answer has ended, once its request has as well: a server may answer before it has read
+    /// all of it, and the next request must not wait for another client's upload.
+    fn keep(self: Arc<Self>, mut sender: SendRequest<RequestBody>) {
         if self.manner() != Manner::Keeps || sender.is_closed() {
             return;
         }
+        if sender.is_ready() {
+            return self.push(sender);
+        }
+        tokio::spawn(async move {
+            if let Ok(Ok(())) = tokio::time::timeout(SETTLE, sender.ready()).await {
+                self.push(sender);
+            }
+        });
+    }
+
+    fn push(&self, sender: SendRequest<RequestBody>) {
         let mut idle = self.idle();
-        if idle.len() < self.wide_size {
+        if idle.len() < self.wide.size {
             idle.push(Idle { sender, since: Instant::now() });
         }
     }
@@ -169,13 +219,14 @@ impl Lease {
         place: Place,
         reusable: bool,
     ) -> Self {
-        Lease { pool, sender: reusable.then_some(sender), place: Some(place) }
+        let place = pool.is_strict.then_some(place);
+        Lease { pool, sender: reusable.then_some(sender), place }
     }
 
     /// The body has ended: the connection may carry another request.
     pub(super) fn finish(mut self) {
         if let Some(sender) = self.sender.take() {
-            self.pool.keep(sender);
+            Arc::clone(&self.pool).keep(sender);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -14,9 +14,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::body::{AnswerBody, RequestBody};
+use super::body::{AnswerBody, Progress, RequestBody};
 use super::pool::{Lease, Manner, Place, Pool};
-use super::{Answer, Ask, AskError, Asking, Backend};
+use super::{Answer, Answered, Ask, AskError, Asking, Backend};
 
 /// How long a connect, with its TLS handshake, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -120,13 +120,21 @@ impl Upstream {
         self.pool.prune();
     }
 
-    async fn exchange(&self, mut ask: Ask) -> Result<Answer, AskError> {
+    async fn exchange(&self, mut ask: Ask) -> Result<Answered, AskError> {
         let body = std::mem::replace(&mut ask.body, RequestBody::Empty);
-        let body = self.readable(body).await?;
-        let place = self.pool.place().await.ok_or(AskError::Busy(self.pool.size()))?;
-        let mut request = self.prepared(&ask, body);
+        let body = self.readable(body, ask.patience).await?;
+        let place = tokio::time::timeout(ask.patience, self.pool.place(ask.role)).await;
+        let Ok(Some(place)) = place else { return Err(AskError::Busy(self.pool.size())) };
+        let sent = Instant::now();
+        let progress = body.progress();
+        let answer = within(ask.patience, progress.as_deref(), self.send(&ask, body, place)).await?;
+        Ok(Answered { answer, sent })
+    }
+
+    async fn send(&self, ask: &Ask, body: RequestBody, place: Place) -> Result<Answer, AskError> {
+        let mut request = self.prepared(ask, body);
         if let Some(sender) = self.pool.reuse() {
-            match self.send_reused(sender, request, &ask).await? {
+            match self.send_reused(sender, request, ask).await? {
                 Sent::Answered(sender, response) => return Ok(self.answer(sender, response, place)),
                 Sent::Not(again) => request = *again,
             }
@@ -137,19 +145,18 @@ impl Upstream {
     }
 
     /// A body that this server can read: one without a length is collected unless it is known to read chunks.
-    async fn readable(&self, body: RequestBody) -> Result<RequestBody, AskError> {
-        match body {
-            RequestBody::Streamed(incoming)
-                if incoming.size_hint().exact().is_none() && self.pool.manner() != Manner::Keeps =>
-            {
-                self.collected(incoming).await
+    async fn readable(&self, body: RequestBody, patience: Duration) -> Result<RequestBody, AskError> {
+        let without_length = body.progress().filter(|_| body.size_hint().exact().is_none());
+        match without_length {
+            Some(progress) if self.pool.manner() != Manner::Keeps => {
+                within(patience, Some(&progress), self.collected(body)).await
             }
-            RequestBody::Streamed(_) | RequestBody::Empty | RequestBody::Collected(_) => Ok(body),
+            Some(_) | None => Ok(body),
         }
     }
 
-    async fn collected(&self, incoming: Incoming) -> Result<RequestBody, AskError> {
-        match Limited::new(incoming, self.request_body).collect().await {
+    async fn collected(&self, body: RequestBody) -> Result<RequestBody, AskError> {
+        match Limited::new(body, self.request_body).collect().await {
             Ok(collected) => Ok(RequestBody::Collected(Some(collected.to_bytes()))),
             Err(e) if e.is::<LengthLimitError>() => Err(AskError::BodyTooLarge(self.request_body)),
             Err(_) => Err(AskError::ClientBody),
@@ -176,9 +183,6 @@ impl Upstream {
         request: Request<RequestBody>,
         ask: &Ask,
     ) -> Result<Sent, AskError> {
-        if sender.ready().await.is_err() {
-            return Ok(Sent::Not(Box::new(request)));
-        }
         match sender.try_send_request(request).await {
             Ok(response) => Ok(Sent::Answered(sender, Box::new(response))),
             Err(mut failed) => match failed.take_message() {
@@ -266,11 +270,35 @@ impl Backend for Upstream {
     }
 }
 
+/// Runs `work` until nothing has moved for `patience`: neither an answer nor, where one is sent, a body.
+async fn within<T>(
+    patience: Duration,
+    progress: Option<&Progress>,
+    work: impl Future<Output = Result<T, AskError>>,
+) -> Result<T, AskError> {
+    tokio::pin!(work);
+    let begun = Instant::now();
+    loop {
+        let moved = progress.map_or(begun, |progress| progress.last().max(begun));
+        match tokio::time::timeout_at((moved + patience).into(), &mut work).await {
+            Ok(done) => return done,
+            Err(_) if progress.is_some_and(|progress| progress.last() > moved) => {}
+            Err(_) => return Err(AskError::Timeout(patience)),
+        }
+    }
+}
+
 async fn handshake<T>(io: TokioIo<T>) -> Result<SendRequest<RequestBody>, AskError>
 where
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::handshake(io).await.map_err(broken)?;
+    // Python's `send_error` puts the text of an exception, line breaks and all, into the status line.
+    let (sender, connection) = http1::Builder::new()
+        .ignore_invalid_headers_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .handshake(io)
+        .await
+        .map_err(broken)?;
     tokio::spawn(async move {
         if let Err(e) = connection.with_upgrades().await {
             tracing::debug!(error = %e, "upstream connection ended");

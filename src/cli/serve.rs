@@ -98,9 +98,11 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         Ok(app) => app,
         Err(error) => return failed(COULD_NOT_RUN, &error.to_string()),
     };
+    // Watched before anyone is told that it runs: a signal that comes sooner would end it with requests in flight.
+    let stopped = stop_signal();
     // One line that scripts read: both addresses, once both are bound.
     println!("flipgate: proxy http://{} admin http://{}", app.proxy_address, app.admin_address);
-    stop_signal().await;
+    stopped.await;
     tracing::info!("stopping: requests in flight are finished first");
     app.stop().await;
     ExitCode::from(CLEAN)
@@ -129,17 +131,18 @@ pub(super) fn check(arguments: CheckArguments) -> ExitCode {
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub async fn stop_signal() {
+/// Watches for Ctrl-C and SIGTERM from now on; ends when one came.
+pub fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::warn!("signals cannot be watched; stop flipgate with SIGKILL");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+            tracing::warn!("signals cannot be watched; stop flipgate with SIGKILL");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }

@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use foldhash::fast::RandomState;
+
 /// Most cells of one dynamic-programming table.
 const CELLS: usize = 1 << 20;
 /// Most cells of a table of likenesses, which cost more each.
@@ -29,15 +31,25 @@ type Script = Vec<(usize, usize)>;
 impl Alignment {
     /// Pairs items by key, wherever they are; the n-th of a key with the n-th of the same.
     pub(super) fn by_key<K: std::hash::Hash + Eq>(from: &[K], to: &[K]) -> Self {
-        let mut places: HashMap<&K, Vec<usize>> = HashMap::new();
-        for (position, key) in to.iter().enumerate().rev() {
-            places.entry(key).or_default().push(position);
+        let prefix = from.iter().zip(to).take_while(|(from, to)| from == to).count();
+        // The places of a key are chained: the first that is free, and after each the next one.
+        let mut first: HashMap<&K, usize, RandomState> =
+            HashMap::with_capacity_and_hasher(to.len() - prefix, RandomState::default());
+        let mut next = vec![None; to.len()];
+        for (position, key) in to.iter().enumerate().skip(prefix).rev() {
+            let after = first.insert(key, position);
+            next.get_mut(position).into_iter().for_each(|slot| *slot = after);
         }
-        let pairs = from
-            .iter()
-            .enumerate()
-            .filter_map(|(position, key)| Some((position, places.get_mut(key)?.pop()?)))
-            .collect();
+        let mut take = |key: &K| {
+            let place = first.remove_entry(key)?;
+            if let Some(after) = next.get(place.1).copied().flatten() {
+                first.insert(place.0, after);
+            }
+            Some(place.1)
+        };
+        let rest = from.iter().enumerate().skip(prefix);
+        let mut pairs: Vec<_> = (0..prefix).map(|position| (position, position)).collect();
+        pairs.extend(rest.filter_map(|(position, key)| Some((position, take(key)?))));
         Self::complete(pairs, from.len(), to.len())
     }
 

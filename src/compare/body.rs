@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use encoding_rs::Encoding;
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
@@ -134,15 +135,21 @@ impl Decoded<'_> {
         }
     }
 
-    /// The body as text. What is not valid in its charset is read as Latin-1, which loses nothing: other bytes stay
-    /// other characters.
+    /// The body as text, read in its charset: that of a byte order mark, else of the content type, else UTF-8. What is
+    /// not valid in it is read as Latin-1, which loses nothing: other bytes stay other characters.
     fn text(&self) -> Cow<'_, str> {
-        let bytes = self.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.bytes);
-        let latin = matches!(self.charset().as_deref(), Some("iso-8859-1" | "latin1" | "windows-1252"));
-        match std::str::from_utf8(bytes) {
-            Ok(text) if !latin => Cow::Borrowed(text),
-            _ => Cow::Owned(bytes.iter().map(|byte| char::from(*byte)).collect()),
-        }
+        let (encoding, bytes) = match Encoding::for_bom(&self.bytes) {
+            Some((encoding, length)) => (encoding, self.bytes.get(length..).unwrap_or_default()),
+            None => (self.named_encoding(), &*self.bytes),
+        };
+        encoding
+            .decode_without_bom_handling_and_without_replacement(bytes)
+            .unwrap_or_else(|| bytes.iter().map(|byte| char::from(*byte)).collect())
+    }
+
+    /// The charset by its label; UTF-8 if none is named, or one that is not known.
+    fn named_encoding(&self) -> &'static Encoding {
+        self.charset().and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(encoding_rs::UTF_8)
     }
 
     fn charset(&self) -> Option<String> {

@@ -3,6 +3,8 @@
 mod entity;
 mod timestamp;
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::difference::{Class, Kind};
 use super::json::{Node, Value, parse};
 use super::number::{self, Relation};
@@ -13,7 +15,11 @@ const NESTED_DEPTH: usize = 64;
 /// The difference of two JSON values that are not both objects or both arrays; None if they are the same.
 ///
 /// `booleans` tells whether all values at this path are booleans, 0 or 1: only then is 1 another spelling of true.
-pub(super) fn values(from: &Node, to: &Node, booleans: impl FnOnce() -> bool) -> Option<(Kind, Class)> {
+pub(super) fn values(
+    from: &Node<'_>,
+    to: &Node<'_>,
+    booleans: impl FnOnce() -> bool,
+) -> Option<(Kind, Class)> {
     use Value::{Array, Bool, Null, Number, Object, String};
     let type_changed = |is: bool, class| Some((Kind::TypeChanged, if is { class } else { Class::Value }));
     match (from.value(), to.value()) {
@@ -26,7 +32,7 @@ pub(super) fn values(from: &Node, to: &Node, booleans: impl FnOnce() -> bool) ->
         },
         (String(from), String(to)) => (from != to).then(|| (Kind::Changed, texts(from, to))),
         (Bool(truth), Number(number)) | (Number(number), Bool(truth)) => {
-            let encodes = &**number == if *truth { "1" } else { "0" };
+            let encodes = *number == if *truth { "1" } else { "0" };
             type_changed(encodes && booleans(), Class::BooleanEncoding)
         }
         (Number(number), String(text)) | (String(text), Number(number)) => {
@@ -50,6 +56,8 @@ pub(super) fn values(from: &Node, to: &Node, booleans: impl FnOnce() -> bool) ->
 pub(super) fn texts(from: &str, to: &str) -> Class {
     if timestamp::are_one_instant(from, to) {
         Class::TimestampFormat
+    } else if are_one_text(from, to) {
+        Class::UnicodeForm
     } else if from.split_whitespace().eq(to.split_whitespace()) {
         Class::Whitespace
     } else if from.to_lowercase() == to.to_lowercase() {
@@ -63,8 +71,14 @@ pub(super) fn texts(from: &str, to: &str) -> Class {
     }
 }
 
+/// True if the texts are canonically equivalent: the same characters, composed or decomposed.
+fn are_one_text(from: &str, to: &str) -> bool {
+    // ASCII is in every form already.
+    !(from.is_ascii() && to.is_ascii()) && from.nfc().eq(to.nfc())
+}
+
 /// The document in a string that holds an array or an object.
-pub(super) fn json_in(text: &str) -> Option<Node> {
+pub(super) fn json_in(text: &str) -> Option<Node<'_>> {
     text.trim_start().starts_with(['[', '{']).then(|| parse(text, NESTED_DEPTH).ok()).flatten()
 }
 
@@ -81,7 +95,7 @@ fn hold_one_document(from: &str, to: &str) -> bool {
     matches!((json_in(from), json_in(to)), (Some(from), Some(to)) if from.same(&to))
 }
 
-fn is_empty(value: &Value) -> bool {
+fn is_empty(value: &Value<'_>) -> bool {
     match value {
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
@@ -125,6 +139,12 @@ mod tests {
             ("null", "false", Some((TypeChanged, Value))),
             (r#""a b""#, r#""a  b ""#, Some((Changed, Whitespace))),
             (r#""a b""#, r#""ab""#, Some((Changed, Value))),
+            ("\"caf\u{e9}\"", "\"cafe\u{301}\"", Some((Changed, UnicodeForm))),
+            ("\"\u{1e69}\"", "\"s\u{307}\u{323}\"", Some((Changed, UnicodeForm))),
+            ("\"caf\u{e9}\"", "\"cafe\"", Some((Changed, Value))),
+            // Compatible, but other characters.
+            ("\"\u{fb01}\"", "\"fi\"", Some((Changed, Value))),
+            ("\"\u{2126}\"", "\"\u{3a9}\"", Some((Changed, UnicodeForm))),
             (r#""Ab""#, r#""aB""#, Some((Changed, Case))),
             (r#""Ab""#, r#""ab ""#, Some((Changed, Value))),
             (r#""a &amp; b""#, r#""a & b""#, Some((Changed, HtmlEntity))),

@@ -300,17 +300,26 @@ impl<'r> Collector<'r> {
     }
 
     pub(super) fn push(&mut self, path: String, at: String, kind: Kind, class: Class, sides: Sides) {
-        let accepted = self.rules.accepts(&path, kind, class);
+        if self.count(&path, kind, class) {
+            self.keep(path, at, kind, class, sides);
+        }
+    }
+
+    /// Counts a difference; true if it is to be kept, too.
+    pub(super) fn count(&mut self, path: &str, kind: Kind, class: Class) -> bool {
         self.result.total += 1;
-        self.result.unaccepted += u64::from(!accepted);
+        self.result.unaccepted += u64::from(!self.rules.accepts(path, kind, class));
         if self.result.differences.len() >= self.rules.limits().differences {
-            return;
+            return false;
         }
-        let kept = self.signatures.entry((path.clone(), kind, class)).or_default();
-        if *kept >= KEPT_PER_SIGNATURE {
-            return;
-        }
+        let kept = self.signatures.entry((path.to_owned(), kind, class)).or_default();
         *kept += 1;
+        *kept <= KEPT_PER_SIGNATURE
+    }
+
+    /// Keeps a difference that was counted.
+    pub(super) fn keep(&mut self, path: String, at: String, kind: Kind, class: Class, sides: Sides) {
+        let accepted = self.rules.accepts(&path, kind, class);
         self.result.differences.push(Difference {
             path,
             at,

@@ -1,29 +1,61 @@
 //! HTML pages, compared as the trees a browser builds.
 //!
 //! White space is folded as HTML does, the order of attributes and of classes, comments and the spelling of entities do
-//! not count; JSON inside scripts is compared as JSON.
+//! not count; volatile tokens are masked; JSON inside scripts is compared as JSON.
 
+mod mask;
 mod script;
 mod tree;
 mod walk;
 
+use scraper::Html;
+
+pub use mask::Mask;
+
 use super::difference::{Class, Collector, Kind, Limit, Sides};
+use walk::Place;
 
 /// Compares two pages.
 pub(super) fn compare(from: &str, to: &str, collector: &mut Collector<'_>) {
-    let depth = collector.rules.limits().depth;
-    if tree::is_deep(from, depth) || tree::is_deep(to, depth) {
-        return collector.limit(Limit::Depth);
+    if is_deep(from, to, collector) {
+        return;
     }
-    let (Some(from), Some(to)) = (tree::parse(from, depth), tree::parse(to, depth)) else {
-        return collector.limit(Limit::Depth);
+    let (from, to) = (Html::parse_document(from), Html::parse_document(to));
+    // The type itself is html5ever's, which scraper does not pass on.
+    let mode = |html: &Html| match format!("{:?}", html.quirks_mode).as_str() {
+        "Quirks" => "quirks mode",
+        _ => "standards mode",
     };
-    if from.quirks != to.quirks {
-        let mode = |quirks: bool| if quirks { "quirks mode" } else { "standards mode" };
-        let sides = Sides::both(mode(from.quirks), mode(to.quirks));
+    if mode(&from) != mode(&to) {
+        let sides = Sides::both(mode(&from), mode(&to));
         collector.push("!doctype".to_owned(), "!doctype".to_owned(), Kind::Changed, Class::Value, sides);
     }
-    walk::elements(&from.root, &to.root, collector);
+    trees(&from, &to, &Place::root(), collector);
+}
+
+/// Compares two pieces of a page that stand in a JSON member; its path and the path with positions stand before theirs.
+pub(super) fn fragments(from: &str, to: &str, path: &str, at: &str, collector: &mut Collector<'_>) {
+    if is_deep(from, to, collector) {
+        return;
+    }
+    let (from, to) = (Html::parse_fragment(from), Html::parse_fragment(to));
+    trees(&from, &to, &Place::within(path, at), collector);
+}
+
+fn is_deep(from: &str, to: &str, collector: &mut Collector<'_>) -> bool {
+    let depth = collector.rules.limits().depth;
+    let deep = tree::is_deep(from, depth) || tree::is_deep(to, depth);
+    if deep {
+        collector.limit(Limit::Depth);
+    }
+    deep
+}
+
+fn trees(from: &Html, to: &Html, place: &Place, collector: &mut Collector<'_>) {
+    match (tree::read(from, collector.rules), tree::read(to, collector.rules)) {
+        (Some(from), Some(to)) => walk::element(&from, &to, place, collector),
+        (None, _) | (_, None) => collector.limit(Limit::Depth),
+    }
 }
 
 /// The text without white space and comments at its end.

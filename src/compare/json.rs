@@ -12,6 +12,7 @@ mod rename;
 mod shape;
 mod walk;
 
+pub(super) use array::KEYS;
 pub(super) use node::{Node, Value};
 pub(super) use parse::{ParseError, parse, parse_prefix};
 
@@ -31,7 +32,7 @@ pub(super) fn compare(from: &str, to: &str, collector: &mut Collector<'_>) {
 }
 
 /// Compares two documents; `path` is what stands before the pointers of their differences.
-pub(super) fn documents(mut from: Node, mut to: Node, path: Path, collector: &mut Collector<'_>) {
+pub(super) fn documents(mut from: Node<'_>, mut to: Node<'_>, path: Path, collector: &mut Collector<'_>) {
     let ignored = collector.rules.ignored();
     if !ignored.is_empty() {
         from.prune(ignored, &rules::starts(ignored));

@@ -1,6 +1,8 @@
 //! JSON numbers, compared exactly by their text.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{Hash as _, Hasher as _};
+
+use super::hash;
 
 /// Longest exponent that is computed with; beyond it numbers are compared as written.
 const EXPONENT_DIGITS: usize = 15;
@@ -43,20 +45,25 @@ pub(super) fn relate(from: &str, to: &str) -> Relation {
     }
 }
 
-/// Hashes a number so that [`Relation::Equal`] ones hash alike.
-pub(super) fn hash(text: &str, state: &mut impl Hasher) {
+/// A hash by which [`Relation::Equal`] numbers are alike.
+pub(super) fn hash(text: &str) -> u64 {
     if is_integer(text) {
-        (0_u8, if is_zero(text) { "0" } else { text }).hash(state);
-    } else {
-        match Decimal::parse(text) {
-            Some(decimal) => (1_u8, decimal).hash(state),
-            None => (2_u8, text).hash(state),
-        }
+        return hash::text(if is_zero(text) { "0" } else { text });
     }
+    let Some(decimal) = Decimal::parse(text) else { return hash::text(text) };
+    let mut state = hash::hasher();
+    decimal.hash(&mut state);
+    state.finish()
 }
 
 /// True if the text is a JSON number by its grammar.
 pub(super) fn is_number(text: &str) -> bool {
+    // Most are short integers.
+    if let [b'1'..=b'9', rest @ ..] = text.as_bytes()
+        && rest.iter().all(u8::is_ascii_digit)
+    {
+        return true;
+    }
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
@@ -98,7 +105,7 @@ impl Decimal {
 }
 
 fn is_integer(text: &str) -> bool {
-    !text.contains(['.', 'e', 'E'])
+    !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
 }
 
 fn is_zero(text: &str) -> bool {
@@ -111,8 +118,6 @@ fn digits(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::hash_map::DefaultHasher;
-
     use super::*;
 
     #[test]
@@ -136,12 +141,7 @@ mod tests {
         ] {
             assert_eq!(relate(from, to), relation, "{from} {to}");
             assert_eq!(relate(to, from), relation, "{to} {from}");
-            let hashed = |text| {
-                let mut state = DefaultHasher::new();
-                hash(text, &mut state);
-                state.finish()
-            };
-            assert_eq!(hashed(from) == hashed(to), relation == Relation::Equal, "{from} {to}");
+            assert_eq!(hash(from) == hash(to), relation == Relation::Equal, "{from} {to}");
         }
     }
 

@@ -97,9 +97,17 @@ impl Pattern {
         self.accepts(end)
     }
 
-    /// True if it names a difference's path or one above it. For JSON inside a script the path is that inside the JSON.
+    /// True if it names a difference's path or one above it. For JSON inside a script the path is that inside the JSON;
+    /// for HTML inside a JSON member it is that of the member.
     pub(super) fn covers(&self, path: &str) -> bool {
-        let pointer = path.split_once('!').map_or(path, |(_, pointer)| pointer);
+        if path.starts_with('/') {
+            let member = path.split_once('!').map(|(member, _)| member);
+            return self.covers_pointer(path) || member.is_some_and(|member| self.covers_pointer(member));
+        }
+        self.covers_pointer(path.split_once('!').map_or(path, |(_, pointer)| pointer))
+    }
+
+    fn covers_pointer(&self, pointer: &str) -> bool {
         let mut states = self.start();
         if self.accepts(states) {
             return true;

@@ -7,6 +7,9 @@ use http::HeaderName;
 use serde::{Serialize, Serializer};
 
 use super::difference::{Class, Kind, UnknownName, named};
+use scraper::Selector;
+
+use super::html::Mask;
 use super::path::{Path, PathError, Pattern, States};
 
 /// Deepest nesting a comparison may be allowed: the walk is recursive, on a comparator's stack.
@@ -46,6 +49,14 @@ pub struct RulesSpec {
     pub treat_as_equal: Vec<Class>,
     /// Classes that count as equal at a path and below it.
     pub treat_as_equal_at: Vec<(String, Vec<Class>)>,
+    /// Members whose strings are pieces of HTML, compared as such.
+    pub html: Vec<String>,
+    /// Volatile tokens of a page that are not compared.
+    pub mask: Vec<Mask>,
+    /// CSS selectors of elements that are not compared.
+    pub ignore_selectors: Vec<String>,
+    /// CSS selectors of the only elements that are compared; none for the whole page.
+    pub only_selectors: Vec<String>,
     /// Headers compared besides the status.
     pub headers: Vec<String>,
     /// The bounds of one comparison.
@@ -77,6 +88,10 @@ pub struct Rules {
     ignore: Vec<Pattern>,
     equal: Vec<Class>,
     equal_at: Vec<(Pattern, Vec<Class>)>,
+    html: Vec<Pattern>,
+    mask: Vec<Mask>,
+    ignore_selectors: Vec<Selector>,
+    only_selectors: Vec<Selector>,
     headers: Vec<HeaderName>,
     limits: Limits,
 }
@@ -100,6 +115,16 @@ pub enum RulesError {
         /// What was written.
         member: String,
     },
+    /// A CSS selector cannot be read.
+    #[error(
+        "in `{rule}`: `{selector}` is not a CSS selector; write it as in a style sheet, as in `#ads, .clock`"
+    )]
+    Selector {
+        /// The rule's name as configured.
+        rule: &'static str,
+        /// What was written.
+        selector: String,
+    },
     /// A header name is none.
     #[error("in `headers`: `{0}` is not a header name")]
     Header(String),
@@ -120,6 +145,10 @@ impl Default for RulesSpec {
             ignore: Vec::new(),
             treat_as_equal: Vec::new(),
             treat_as_equal_at: Vec::new(),
+            html: Vec::new(),
+            mask: Mask::ALL.to_vec(),
+            ignore_selectors: Vec::new(),
+            only_selectors: Vec::new(),
             headers: vec!["content-type".to_owned(), "location".to_owned()],
             limits: Limits::default(),
         }
@@ -157,6 +186,10 @@ impl Rules {
             ignore: patterns("ignore", &spec.ignore)?,
             equal: spec.treat_as_equal.clone(),
             equal_at: pairs("treat_as_equal", &spec.treat_as_equal_at, |classes| Ok(classes.clone()))?,
+            html: patterns("html", &spec.html)?,
+            mask: spec.mask.clone(),
+            ignore_selectors: selectors("ignore_selectors", &spec.ignore_selectors)?,
+            only_selectors: selectors("only_selectors", &spec.only_selectors)?,
             headers: spec.headers.iter().map(header).collect::<Result<_, _>>()?,
             limits: Limits { depth: spec.limits.depth.min(MAX_DEPTH), ..spec.limits },
         })
@@ -192,6 +225,23 @@ impl Rules {
         self.unordered.iter().any(|pattern| pattern.matches(array))
     }
 
+    /// True if the member at the path holds HTML.
+    pub(super) fn is_html(&self, path: &Path) -> bool {
+        self.html.iter().any(|pattern| pattern.matches(path))
+    }
+
+    pub(super) fn masks(&self) -> &[Mask] {
+        &self.mask
+    }
+
+    pub(super) fn ignored_selectors(&self) -> &[Selector] {
+        &self.ignore_selectors
+    }
+
+    pub(super) fn only_selectors(&self) -> &[Selector] {
+        &self.only_selectors
+    }
+
     pub(super) fn ignored(&self) -> &[Pattern] {
         &self.ignore
     }
@@ -219,6 +269,10 @@ impl Default for Rules {
             ignore: Vec::new(),
             equal: Vec::new(),
             equal_at: Vec::new(),
+            html: Vec::new(),
+            mask: spec.mask,
+            ignore_selectors: Vec::new(),
+            only_selectors: Vec::new(),
             headers: vec![http::header::CONTENT_TYPE, http::header::LOCATION],
             limits: spec.limits,
         }
@@ -232,6 +286,14 @@ pub(super) fn starts(patterns: &[Pattern]) -> Vec<States> {
 
 fn patterns(rule: &'static str, paths: &[String]) -> Result<Vec<Pattern>, RulesError> {
     paths.iter().map(|path| pattern(rule, path)).collect()
+}
+
+fn selectors(rule: &'static str, written: &[String]) -> Result<Vec<Selector>, RulesError> {
+    let selector = |text: &String| {
+        Selector::parse(text)
+            .map_err(|_| RulesError::Selector { rule, selector: text.chars().take(128).collect() })
+    };
+    written.iter().map(selector).collect()
 }
 
 fn pairs<T, U>(
@@ -269,6 +331,9 @@ mod tests {
             (RulesSpec { keys: vec![("/a".into(), "/x/y".into())], ..spec() }, "in `keys`: `/x/y`"),
             (RulesSpec { order: vec![("/a".into(), vec![String::new()])], ..spec() }, "in `order`"),
             (RulesSpec { headers: vec!["a b".into()], ..spec() }, "`a b` is not a header name"),
+            (RulesSpec { html: vec!["x".into()], ..spec() }, "in `html`: `x`"),
+            (RulesSpec { ignore_selectors: vec!["p[".into()], ..spec() }, "in `ignore_selectors`: `p[`"),
+            (RulesSpec { only_selectors: vec![String::new()], ..spec() }, "in `only_selectors`"),
             (RulesSpec { treat_as_equal: vec![Class::Value], ..spec() }, "ignore"),
             (RulesSpec { treat_as_equal_at: vec![("/a".into(), vec![Class::Value])], ..spec() }, "ignore"),
         ] {

@@ -91,8 +91,8 @@ impl Environment {
                 state_dir: path("FLIPGATE_STATE_DIR"),
                 admin_token_file: path("FLIPGATE_ADMIN_TOKEN_FILE"),
             },
-            admin_token: self.get("FLIPGATE_ADMIN_TOKEN").map(Secret::new),
-            admin_read_token: self.get("FLIPGATE_ADMIN_READ_TOKEN").map(Secret::new),
+            admin_token: self.secret("FLIPGATE_ADMIN_TOKEN"),
+            admin_read_token: self.secret("FLIPGATE_ADMIN_READ_TOKEN"),
             database_url: self.get("DATABASE_URL"),
             read_from_postgres,
             dual_write,
@@ -102,6 +102,12 @@ impl Environment {
     /// A variable that is set to nothing counts as not set.
     fn get(&self, name: &str) -> Option<String> {
         self.0.get(name).filter(|value| !value.is_empty()).cloned()
+    }
+
+    /// Without the line break that files and secrets often end with; nothing but white space counts as not set.
+    fn secret(&self, name: &str) -> Option<Secret> {
+        let value = self.get(name)?.trim().to_owned();
+        (!value.is_empty()).then(|| Secret::new(value))
     }
 
     fn unknown(&self) -> Vec<String> {

@@ -58,6 +58,10 @@ pub(super) struct RouteSpec {
     pub unordered: Vec<String>,
     pub ignore: Vec<String>,
     pub treat_as_equal: TreatAsEqual,
+    pub html: Vec<String>,
+    pub mask: Option<Vec<String>>,
+    pub ignore_selectors: Vec<String>,
+    pub only_selectors: Vec<String>,
     pub headers: Option<Vec<String>>,
 }
 

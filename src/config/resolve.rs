@@ -20,6 +20,9 @@ use crate::cutover::gate::GateRules;
 use crate::shadow;
 use crate::side::Side;
 
+/// Largest number any limit may be: what is meant as none would be taken for room to be reserved.
+const MOST: usize = 1 << 31;
+
 /// Collects problems, so that all are told at once.
 struct Problems(Vec<String>);
 
@@ -33,8 +36,9 @@ pub(super) fn resolve(file: &File, variables: &Variables, flags: &Flags) -> Resu
     let admin_listen = problems.address("admin_listen", admin_listen.unwrap_or("127.0.0.1:9900"));
     let admin = admin(file, variables, flags, &mut problems);
     check_admin(admin_listen, &admin, &mut problems);
-    let dashboard = pick([&flags.dashboard, &variables.flags.dashboard, &file.dashboard])
-        .and_then(|url| problems.note(Address::parse(url).map_err(|why| format!("dashboard `{url}` {why}"))));
+    let dashboard = pick([&flags.dashboard, &variables.flags.dashboard, &file.dashboard]).and_then(|url| {
+        problems.note(Address::parse(url).map_err(|why| format!("the dashboard's URL {why}")))
+    });
     let routes = routes(file, &mut problems);
     let primary =
         backends.as_ref().and_then(|backends| primary(file, variables, flags, backends, &mut problems));
@@ -116,8 +120,8 @@ impl Problems {
 
     fn count(&mut self, key: &str, value: Option<usize>, default: usize) -> usize {
         match value {
-            Some(0) => {
-                self.0.push(format!("{key} must be at least 1"));
+            Some(count) if !(1..=MOST).contains(&count) => {
+                self.0.push(format!("{key} must be between 1 and {MOST}, not {count}"));
                 default
             }
             Some(count) => count,

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::backend::body::RequestBody;
 use crate::backend::upstream::{Address, Bounds, Upstream};
-use crate::backend::{Ask, Backend, Head, Role};
+use crate::backend::{Answered, Ask, Backend, Head, Role};
 use crate::compare::{Body, Leg};
 use crate::ledger::redact;
 use crate::shadow::is_framed;
@@ -98,7 +98,8 @@ impl Source {
                 let read = off_the_runtime(move || bounded(std::fs::File::open(opened)?)).await;
                 read.map(|body| found(Some(path), body))
             }
-            Source::Url(url) => match tokio::time::timeout(timeout, get(url)).await {
+            // The bound on the whole answer is the one that tells, so the one on its head is wider.
+            Source::Url(url) => match tokio::time::timeout(timeout, get(url, timeout * 2)).await {
                 Ok(answered) => answered,
                 Err(_) => Err(format!("no complete answer within {timeout:?}; allow more with --timeout")),
             },
@@ -173,10 +174,11 @@ async fn off_the_runtime(
     }
 }
 
-async fn get(url: &Url) -> Result<Document, String> {
+async fn get(url: &Url, patience: Duration) -> Result<Document, String> {
     let upstream = upstream(url)?;
-    let ask = Ask { head: Arc::new(head(url)?), role: Role::Primary, body: RequestBody::Empty };
-    let answer = upstream.ask(ask).await.map_err(|e| e.to_string())?;
+    let head = Arc::new(head(url)?);
+    let ask = Ask { head, role: Role::Primary, body: RequestBody::Empty, patience };
+    let Answered { answer, .. } = upstream.ask(ask).await.map_err(|e| e.to_string())?;
     let (parts, body) = answer.into_parts();
     let framed = is_framed(&parts.headers, parts.status, &body);
     let body = match Limited::new(body, MOST).collect().await {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, Uri};
+use http::{Method, Request, Uri, Version};
 
 use crate::ledger::outcome::Reason;
 
@@ -56,9 +56,16 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap, is_upgrade: bool) {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .any(|value| value.to_ascii_lowercase().contains("trailers"));
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        // The chunks say how long the body is; a length beside them is wrong (RFC 9112, 6.3).
+        headers.remove(header::CONTENT_LENGTH);
+    }
     let upgrade = if is_upgrade { headers.remove(header::UPGRADE) } else { None };
     for name in named {
-        headers.remove(name);
+        // Host is no option of a connection, whoever says so.
+        if name != header::HOST {
+            headers.remove(name);
+        }
     }
     for name in [
         header::CONNECTION,
@@ -77,6 +84,20 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap, is_upgrade: bool) {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
+}
+
+/// Whether it cannot be told which host is meant: HTTP/1.1 asks for exactly one Host (RFC 9112, 3.2).
+#[must_use]
+pub fn host_is_ambiguous<B>(request: &Request<B>) -> bool {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11)
+}
+
+/// Whether a request with these headers has a body.
+#[must_use]
+pub fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
 /// Says for whom the request is: the address is appended, protocol and host are set where nobody did before.

@@ -12,6 +12,8 @@ use crate::backend::body::AnswerBody;
 pub(super) enum Refusal {
     /// The request carries flipgate's own mark.
     Loop,
+    /// No Host, or several.
+    Host,
     /// CONNECT.
     Connect,
     /// Nothing takes this path.
@@ -40,13 +42,14 @@ impl Refusal {
             Refusal::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::BrokenBody => StatusCode::BAD_REQUEST,
+            Refusal::BrokenBody | Refusal::Host => StatusCode::BAD_REQUEST,
         }
     }
 
     fn detail(self) -> &'static str {
         match self {
             Refusal::Loop => "The request came back to the proxy that sent it on; check the backends' URLs.",
+            Refusal::Host => "A request must have exactly one Host header.",
             Refusal::Connect => "CONNECT is not supported.",
             Refusal::NoDashboard => "No backend answers this path and no dashboard is configured.",
             Refusal::Failed => "The backend gave no complete answer.",

@@ -300,7 +300,8 @@ impl Tee {
                 if let (Some(capture), Some(chunk)) = (&mut self.capture, frame.data_ref()) {
                     capture.push(chunk);
                 }
-                if self.inner.is_end_stream() {
+                // Behind trailers nobody polls again.
+                if frame.is_trailers() || self.inner.is_end_stream() {
                     self.end(End::Complete);
                 }
                 self.handed_on = Some(Instant::now());

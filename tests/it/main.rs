@@ -9,6 +9,8 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod adversity;
+mod both_stores;
 mod client;
 mod dashboard;
 mod demo;
@@ -17,6 +19,7 @@ mod findings;
 mod flip;
 mod harness;
 mod metrics;
+mod migration;
 mod outcomes;
 mod proxy;
 mod recorded;

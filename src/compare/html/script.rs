@@ -1,38 +1,34 @@
 //! Scripts: the JSON in them, and the code around it.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
-
+use crate::compare::hash::{self, mixed};
 use crate::compare::json::{Node, parse, parse_prefix};
 
 /// Most assignments looked at in one script.
 const ASSIGNMENTS: usize = 64;
 
 /// A script's content.
-pub(super) struct Script {
+pub(super) struct Script<'t> {
     /// As written.
-    pub(super) text: String,
+    pub(super) text: &'t str,
     /// The code, with white space folded and a mark in place of each piece of data.
     pub(super) code: String,
     /// The data by the name it is assigned to; without a name if it is all there is.
-    pub(super) data: Vec<(String, Node)>,
+    pub(super) data: Vec<(&'t str, Node<'t>)>,
 }
 
-impl Script {
+impl<'t> Script<'t> {
     /// A script whose type says that it is JSON.
-    pub(super) fn json(text: &str, depth: usize) -> Self {
+    pub(super) fn json(text: &'t str, depth: usize) -> Self {
         match parse(text, depth) {
-            Ok(node) => {
-                Self { text: text.to_owned(), code: String::new(), data: vec![(String::new(), node)] }
-            }
-            Err(_) => Self { text: text.to_owned(), code: folded(text), data: Vec::new() },
+            Ok(node) => Self { text, code: String::new(), data: vec![("", node)] },
+            Err(_) => Self { text, code: folded(text), data: Vec::new() },
         }
     }
 
     /// Code, in which `name = [...]` and `name = {...}` are data where they are JSON.
-    pub(super) fn code(text: &str, depth: usize) -> Self {
+    pub(super) fn code(text: &'t str, depth: usize) -> Self {
         let mut code = String::new();
-        let mut data: Vec<(String, Node)> = Vec::new();
+        let mut data: Vec<(&str, Node<'_>)> = Vec::new();
         let mut rest = text;
         let mut tried = 0;
         while let Some((before, after)) = rest.split_once('=') {
@@ -47,21 +43,18 @@ impl Script {
             tried += 1;
             if let Ok((node, end)) = parse_prefix(value, depth) {
                 code.push('\u{fffc}');
-                data.push((name.to_owned(), node));
+                data.push((name, node));
                 rest = value.get(end..).unwrap_or_default();
             }
         }
         code.push_str(rest);
-        Self { text: text.to_owned(), code: folded(&code), data }
+        Self { text, code: folded(&code), data }
     }
 
     pub(super) fn hash(&self) -> u64 {
-        let mut state = DefaultHasher::new();
-        self.code.hash(&mut state);
-        for (name, node) in &self.data {
-            (name, node.hash()).hash(&mut state);
-        }
-        state.finish()
+        self.data.iter().fold(hash::text(&self.code), |state, (name, node)| {
+            mixed(mixed(state, hash::text(name)), node.hash())
+        })
     }
 }
 
@@ -75,7 +68,14 @@ fn assigned(before: &str) -> Option<&str> {
 }
 
 fn folded(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut folded = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !folded.is_empty() {
+            folded.push(' ');
+        }
+        folded.push_str(word);
+    }
+    folded
 }
 
 #[cfg(test)]
@@ -88,7 +88,7 @@ mod tests {
             "const reports = [{\"a\": 1}];\n  let f = (x) => {x};\nwindow.y={\"b\":2}; z == [1]",
             9,
         );
-        let data: Vec<_> = script.data.iter().map(|(name, node)| (name.as_str(), node.render())).collect();
+        let data: Vec<_> = script.data.iter().map(|(name, node)| (*name, node.render())).collect();
         assert_eq!(data, [("reports", "[{\"a\":1}]".to_owned()), ("y", "{\"b\":2}".to_owned())]);
         let again =
             Script::code("const reports =[ {\"a\":1} ];let f = (x) => {x}; window.y= {\"b\":2}; z == [1]", 9);

@@ -1,62 +1,144 @@
-//! A page as a tree in which only what counts is left.
+//! A page as a tree in which only what counts is left. It borrows from the parser's own tree.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::borrow::Cow;
 
 use scraper::{ElementRef, Html, Node as Parsed};
 
+use super::mask::{self, Mask};
 use super::script::Script;
-
-/// Elements that are laid out in a line of text: white space beside any other does not show.
-const INLINE: &[&str] = &[
-    "a", "abbr", "b", "bdi", "bdo", "button", "cite", "code", "data", "del", "dfn", "em", "i", "img",
-    "input", "ins", "kbd", "label", "mark", "meter", "output", "progress", "q", "s", "samp", "select",
-    "small", "span", "strong", "sub", "sup", "svg", "textarea", "time", "u", "var", "audio", "video",
-    "iframe", "object", "picture", "canvas",
-];
-/// Elements inside which white space is kept.
-const PREFORMATTED: &[&str] = &["pre", "textarea", "listing", "plaintext", "xmp"];
-/// Elements without content.
-const VOID: &[&str] = &[
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track",
-    "wbr",
-];
-/// Elements whose end tag is optional: opened again, they close themselves.
-const SELF_CLOSING: &[&str] =
-    &["p", "li", "dt", "dd", "option", "optgroup", "tr", "td", "th", "thead", "tbody", "tfoot", "rt", "rp"];
-/// Elements whose content is text, whatever it looks like.
-const RAW: &[&str] = &["script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"];
+use crate::compare::hash::{self, mixed};
+use crate::compare::rules::Rules;
 
 /// Longest text that [`Element::render`] begins to write, in bytes; the difference cuts it further.
 const RENDERED_BYTES: usize = 600;
-
-/// A page.
-pub(super) struct Page {
-    pub(super) root: Element,
-    /// True if the doctype makes browsers fall back to old layout rules.
-    pub(super) quirks: bool,
-}
+/// Longest name that an element known here has, in bytes.
+const NAME_BYTES: usize = 16;
 
 /// What an element contains.
-pub(super) enum Child {
-    Element(Element),
+pub(super) enum Child<'t> {
+    Element(Element<'t>),
     /// Folded text; never empty.
-    Text(Text),
+    Text(Text<'t>),
 }
 
-pub(super) struct Text {
-    pub(super) text: String,
+pub(super) struct Text<'t> {
+    pub(super) text: Cow<'t, str>,
     hash: u64,
 }
 
-pub(super) struct Element {
-    pub(super) tag: String,
-    /// Sorted by name; a class list is sorted, too.
-    pub(super) attributes: Vec<(String, String)>,
-    pub(super) children: Vec<Child>,
+pub(super) struct Element<'t> {
+    pub(super) tag: &'t str,
+    /// Sorted by name; a class list is sorted, too; volatile tokens are masked.
+    pub(super) attributes: Vec<(&'t str, Cow<'t, str>)>,
+    pub(super) children: Vec<Child<'t>>,
     /// A script's content, in place of children.
-    pub(super) script: Option<Script>,
+    pub(super) script: Option<Box<Script<'t>>>,
     hash: u64,
+}
+
+/// What is read of a page, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'r> {
+    rules: &'r Rules,
+    preformatted: bool,
+    /// Levels that may still follow.
+    depth: usize,
+}
+
+/// Elements that are laid out in a line of text: white space beside any other does not show.
+fn is_inline(tag: &str) -> bool {
+    matches!(
+        tag,
+        "a" | "abbr"
+            | "b"
+            | "bdi"
+            | "bdo"
+            | "button"
+            | "cite"
+            | "code"
+            | "data"
+            | "del"
+            | "dfn"
+            | "em"
+            | "i"
+            | "img"
+            | "input"
+            | "ins"
+            | "kbd"
+            | "label"
+            | "mark"
+            | "meter"
+            | "output"
+            | "progress"
+            | "q"
+            | "s"
+            | "samp"
+            | "select"
+            | "small"
+            | "span"
+            | "strong"
+            | "sub"
+            | "sup"
+            | "svg"
+            | "textarea"
+            | "time"
+            | "u"
+            | "var"
+            | "audio"
+            | "video"
+            | "iframe"
+            | "object"
+            | "picture"
+            | "canvas"
+    )
+}
+
+/// Elements inside which white space is kept.
+fn is_preformatted(tag: &str) -> bool {
+    matches!(tag, "pre" | "textarea" | "listing" | "plaintext" | "xmp")
+}
+
+/// Elements without content, and those whose end tag is optional: opened again, they close themselves.
+fn does_not_nest(tag: &[u8]) -> bool {
+    matches!(
+        tag,
+        b"area"
+            | b"base"
+            | b"br"
+            | b"col"
+            | b"embed"
+            | b"hr"
+            | b"img"
+            | b"input"
+            | b"link"
+            | b"meta"
+            | b"param"
+            | b"source"
+            | b"track"
+            | b"wbr"
+            | b"p"
+            | b"li"
+            | b"dt"
+            | b"dd"
+            | b"option"
+            | b"optgroup"
+            | b"tr"
+            | b"td"
+            | b"th"
+            | b"thead"
+            | b"tbody"
+            | b"tfoot"
+            | b"rt"
+            | b"rp"
+    )
+}
+
+/// Elements whose content is text, whatever it looks like.
+fn is_raw(tag: &[u8]) -> bool {
+    matches!(
+        tag,
+        b"script" | b"style" | b"textarea" | b"title" | b"xmp" | b"iframe" | b"noembed" | b"noframes"
+    )
 }
 
 /// True if the tags nest more deeply than `depth`, counted without building the tree: the parser walks its stack of open
@@ -70,22 +152,23 @@ pub(super) fn is_deep(text: &str, depth: usize) -> bool {
             continue;
         }
         let (closing, tag) = after.strip_prefix('/').map_or((false, after), |tag| (true, tag));
-        let end = tag.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(tag.len());
-        let name = tag.get(..end.min(32)).unwrap_or_default().to_ascii_lowercase();
+        let end =
+            tag.bytes().position(|byte| !byte.is_ascii_alphanumeric() && byte != b'-').unwrap_or(tag.len());
+        let mut lower = [0; NAME_BYTES];
+        let name = lowered(tag.get(..end).unwrap_or_default(), &mut lower);
         rest = tag.get(end..).unwrap_or_default();
-        let tags = if foreign > 0 { &[][..] } else { &[VOID, SELF_CLOSING][..] };
-        if name.is_empty() || tags.iter().any(|tags| tags.contains(&name.as_str())) {
+        if name.is_empty() || (foreign == 0 && does_not_nest(name)) {
             continue;
         }
         // Inside SVG and MathML every element nests, unless it is written `<path/>`.
-        let drawing = usize::from(matches!(name.as_str(), "svg" | "math"));
+        let drawing = usize::from(matches!(name, b"svg" | b"math"));
         if closing {
             open = open.saturating_sub(1);
             foreign = foreign.saturating_sub(drawing);
         } else if foreign > 0 && rest.split('>').next().is_some_and(|inner| inner.ends_with('/')) {
             continue;
-        } else if foreign == 0 && RAW.contains(&name.as_str()) {
-            rest = after_raw(rest, &name);
+        } else if foreign == 0 && is_raw(name) {
+            rest = after_raw(rest, name);
         } else {
             open += 1;
             foreign += drawing;
@@ -97,17 +180,29 @@ pub(super) fn is_deep(text: &str, depth: usize) -> bool {
     false
 }
 
-/// Parses a page; None if it nests more deeply than `depth`.
-pub(super) fn parse(text: &str, depth: usize) -> Option<Page> {
-    let html = Html::parse_document(text);
-    // The type itself is html5ever's, which scraper does not pass on.
-    let quirks = format!("{:?}", html.quirks_mode) == "Quirks";
-    Some(Page { root: Element::read(html.root_element(), false, depth)?, quirks })
+/// The page's tree; None if it nests more deeply than allowed.
+pub(super) fn read<'t>(html: &'t Html, rules: &Rules) -> Option<Element<'t>> {
+    let reading = Reading { rules, preformatted: false, depth: rules.limits().depth };
+    let root = html.root_element();
+    if rules.only_selectors().is_empty() {
+        return Element::read(root, reading);
+    }
+    let chosen =
+        |element: &ElementRef<'t>| rules.only_selectors().iter().any(|selector| selector.matches(element));
+    let outermost = root.descendent_elements().filter(|element| {
+        chosen(element) && !element.ancestors().filter_map(ElementRef::wrap).any(|above| chosen(&above))
+    });
+    let children = outermost
+        .map(|element| Some(Child::Element(Element::read(element, reading)?)))
+        .collect::<Option<_>>()?;
+    let mut page = Element { tag: "html", attributes: Vec::new(), children, script: None, hash: 0 };
+    page.hash = page.take_hash();
+    Some(page)
 }
 
 // === impl Child ===
 
-impl Child {
+impl Child<'_> {
     pub(super) fn hash(&self) -> u64 {
         match self {
             Self::Element(element) => element.hash,
@@ -115,7 +210,7 @@ impl Child {
         }
     }
 
-    pub(super) fn element(&self) -> Option<&Element> {
+    pub(super) fn element(&self) -> Option<&Element<'_>> {
         match self {
             Self::Element(element) => Some(element),
             Self::Text(_) => None,
@@ -125,7 +220,7 @@ impl Child {
     /// True if it stands in a line of text, so that white space beside it shows.
     fn is_inline(&self) -> bool {
         match self {
-            Self::Element(element) => INLINE.contains(&element.tag.as_str()),
+            Self::Element(element) => is_inline(element.tag),
             Self::Text(_) => true,
         }
     }
@@ -133,42 +228,50 @@ impl Child {
 
 // === impl Text ===
 
-impl Text {
-    fn new(text: String) -> Self {
-        let hash = hash_of(&(1_u8, &text));
+impl<'t> Text<'t> {
+    fn new(text: Cow<'t, str>) -> Self {
+        let hash = mixed(1, hash::text(&text));
         Self { text, hash }
     }
 }
 
 // === impl Element ===
 
-impl Element {
-    fn read(element: ElementRef<'_>, preformatted: bool, depth: usize) -> Option<Self> {
-        let depth = depth.checked_sub(1)?;
-        let tag = element.value().name().to_owned();
-        let mut attributes: Vec<(String, String)> =
-            element.value().attrs().map(|(name, value)| (name.to_owned(), attribute(name, value))).collect();
-        attributes.sort_unstable();
-        let preformatted = preformatted || PREFORMATTED.contains(&tag.as_str());
+impl<'t> Element<'t> {
+    fn read(element: ElementRef<'t>, reading: Reading<'_>) -> Option<Self> {
+        let depth = reading.depth.checked_sub(1)?;
+        let tag = element.value().name();
+        let reading =
+            Reading { preformatted: reading.preformatted || is_preformatted(tag), depth, ..reading };
+        let attributes = attributes(element, reading.rules.masks());
         let mut read = Self { tag, attributes, children: Vec::new(), script: None, hash: 0 };
-        let mut texts = String::new();
+        if matches!(tag, "script" | "style") {
+            read.read_script(element, depth);
+        } else {
+            read.read_children(element, reading)?;
+        }
+        read.hash = read.take_hash();
+        Some(read)
+    }
+
+    fn read_children(&mut self, element: ElementRef<'t>, reading: Reading<'_>) -> Option<()> {
+        let mut texts = Cow::Borrowed("");
+        // A template's content hangs below a fragment.
         for child in element.children() {
-            // A template's content hangs below a fragment.
-            let parts = if matches!(child.value(), Parsed::Fragment) {
-                child.children().collect()
-            } else {
-                vec![child]
-            };
-            for part in parts {
+            let fragment = matches!(child.value(), Parsed::Fragment);
+            let alone = (!fragment).then_some(child);
+            for part in fragment.then(|| child.children()).into_iter().flatten().chain(alone) {
                 match part.value() {
-                    Parsed::Text(text) => texts.push_str(text),
+                    Parsed::Text(text) if texts.is_empty() => texts = Cow::Borrowed(&**text),
+                    Parsed::Text(text) => texts.to_mut().push_str(text),
                     Parsed::Element(_) => {
-                        read.take_text(&mut texts);
-                        read.children.push(Child::Element(Self::read(
-                            ElementRef::wrap(part)?,
-                            preformatted,
-                            depth,
-                        )?));
+                        let child = ElementRef::wrap(part)?;
+                        if reading.rules.ignored_selectors().iter().any(|selector| selector.matches(&child)) {
+                            continue;
+                        }
+                        let inline = is_inline(child.value().name());
+                        self.take_text(&mut texts, reading.preformatted, inline);
+                        self.children.push(Child::Element(Self::read(child, reading)?));
                     }
                     // Comments do not count, and text goes on behind them.
                     Parsed::Document
@@ -179,14 +282,8 @@ impl Element {
                 }
             }
         }
-        read.take_text(&mut texts);
-        if matches!(read.tag.as_str(), "script" | "style") {
-            read.read_script(depth);
-        } else if !preformatted {
-            read.fold();
-        }
-        read.hash = read.take_hash();
-        Some(read)
+        self.take_text(&mut texts, reading.preformatted, is_inline(self.tag));
+        Some(())
     }
 
     pub(super) fn hash(&self) -> u64 {
@@ -194,7 +291,7 @@ impl Element {
     }
 
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+        self.attributes.iter().find(|(other, _)| *other == name).map(|(_, value)| &**value)
     }
 
     /// The element as HTML, cut soon after the length that a difference shows.
@@ -209,13 +306,13 @@ impl Element {
             return;
         }
         text.push('<');
-        text.push_str(&self.tag);
+        text.push_str(self.tag);
         for (name, value) in &self.attributes {
             text.push_str(&format!(" {name}=\"{value}\""));
         }
         text.push('>');
         if let Some(script) = &self.script {
-            text.push_str(&script.text);
+            text.push_str(script.text);
         }
         for child in self.children.iter().take(64) {
             match child {
@@ -226,88 +323,105 @@ impl Element {
         text.push_str(&format!("</{}>", self.tag));
     }
 
-    fn take_text(&mut self, texts: &mut String) {
-        if !texts.is_empty() {
-            self.children.push(Child::Text(Text::new(std::mem::take(texts))));
+    /// Takes the text up to an element or the end, with its white space folded: runs to one space, none beside what is
+    /// not in a line of text. What stands before it is the last child, if any: texts are taken whole.
+    fn take_text(&mut self, texts: &mut Cow<'t, str>, preformatted: bool, line_after: bool) {
+        let mut text = std::mem::take(texts);
+        if !preformatted {
+            let line_before = self.children.last().map_or_else(|| is_inline(self.tag), Child::is_inline);
+            text = fold(text, line_before, line_after);
+        }
+        if !text.is_empty() {
+            self.children.push(Child::Text(Text::new(text)));
         }
     }
 
-    fn read_script(&mut self, depth: usize) {
-        let text = match self.children.pop() {
-            Some(Child::Text(text)) => text.text,
-            Some(Child::Element(_)) | None => String::new(),
-        };
+    /// Of a script or style sheet the parser makes one text.
+    fn read_script(&mut self, element: ElementRef<'t>, depth: usize) {
+        let text = element.text().next().unwrap_or_default();
         let is_json = self.attribute("type").is_some_and(|mime| mime.to_ascii_lowercase().contains("json"));
-        self.script = Some(if is_json { Script::json(&text, depth) } else { Script::code(&text, depth) });
-        self.children.clear();
-    }
-
-    /// Folds white space: runs to one space, none beside what is not in a line of text.
-    fn fold(&mut self) {
-        let inline: Vec<bool> = self.children.iter().map(Child::is_inline).collect();
-        let within_line = INLINE.contains(&self.tag.as_str());
-        let beside = |position: Option<usize>| {
-            position.and_then(|position| inline.get(position)).copied().unwrap_or(within_line)
-        };
-        let children = std::mem::take(&mut self.children);
-        for (position, child) in children.into_iter().enumerate() {
-            match child {
-                Child::Element(element) => self.children.push(Child::Element(element)),
-                Child::Text(text) => {
-                    let folded =
-                        fold(&text.text, beside(position.checked_sub(1)), beside(Some(position + 1)));
-                    if !folded.is_empty() {
-                        self.children.push(Child::Text(Text::new(folded)));
-                    }
-                }
-            }
-        }
+        let script = if is_json { Script::json(text, depth) } else { Script::code(text, depth) };
+        self.script = Some(Box::new(script));
     }
 
     fn take_hash(&self) -> u64 {
-        let children: Vec<u64> = self.children.iter().map(Child::hash).collect();
-        hash_of(&(0_u8, &self.tag, &self.attributes, children, self.script.as_ref().map(Script::hash)))
+        let attributes = self.attributes.iter().fold(hash::text(self.tag), |state, (name, value)| {
+            mixed(mixed(state, hash::text(name)), hash::text(value))
+        });
+        let children = self.children.iter().fold(attributes, |state, child| mixed(state, child.hash()));
+        mixed(children, self.script.as_ref().map_or(0, |script| script.hash()))
     }
 }
 
-fn attribute(name: &str, value: &str) -> String {
-    if name != "class" {
-        return value.to_owned();
+fn attributes<'t>(element: ElementRef<'t>, masks: &[Mask]) -> Vec<(&'t str, Cow<'t, str>)> {
+    let element = element.value();
+    let mut attributes: Vec<(&str, Cow<'_, str>)> = element
+        .attrs()
+        .map(|(name, value)| (name, if name == "class" { classes(value) } else { Cow::Borrowed(value) }))
+        .collect();
+    attributes.sort_unstable();
+    mask::apply(element.name(), &mut attributes, masks);
+    attributes
+}
+
+fn classes(value: &str) -> Cow<'_, str> {
+    if !value.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        return Cow::Borrowed(value);
     }
     let mut classes: Vec<&str> = value.split_ascii_whitespace().collect();
     classes.sort_unstable();
     classes.dedup();
-    classes.join(" ")
+    Cow::Owned(classes.join(" "))
 }
 
-fn fold(text: &str, line_before: bool, line_after: bool) -> String {
+fn fold(text: Cow<'_, str>, line_before: bool, line_after: bool) -> Cow<'_, str> {
     let space = |c: char| c.is_ascii_whitespace();
-    let mut folded = text.split(space).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    if folded.is_empty() {
-        return if line_before && line_after { " ".to_owned() } else { folded };
+    if text.chars().all(space) {
+        return Cow::Borrowed(if line_before && line_after && !text.is_empty() { " " } else { "" });
     }
-    if line_before && text.starts_with(space) {
-        folded.insert(0, ' ');
+    let (leading, trailing) = (text.starts_with(space), text.ends_with(space));
+    let bytes = text.as_bytes();
+    let is_folded = (line_before || !leading)
+        && (line_after || !trailing)
+        && bytes.iter().zip(bytes.get(1..).unwrap_or_default()).all(|(byte, next)| {
+            !byte.is_ascii_whitespace() || (*byte == b' ' && !next.is_ascii_whitespace())
+        })
+        && bytes.last().is_none_or(|last| *last == b' ' || !last.is_ascii_whitespace());
+    if is_folded {
+        return text;
     }
-    if line_after && text.ends_with(space) {
+    let mut folded = String::with_capacity(text.len());
+    if line_before && leading {
         folded.push(' ');
     }
-    folded
+    for word in text.split(space).filter(|word| !word.is_empty()) {
+        if !folded.is_empty() && !folded.ends_with(' ') {
+            folded.push(' ');
+        }
+        folded.push_str(word);
+    }
+    if line_after && trailing {
+        folded.push(' ');
+    }
+    Cow::Owned(folded)
 }
 
-fn after_raw<'t>(text: &'t str, name: &str) -> &'t str {
+/// The name in lower case, cut at the longest that matters.
+fn lowered<'b>(name: &str, buffer: &'b mut [u8; NAME_BYTES]) -> &'b [u8] {
+    let length = name.len().min(NAME_BYTES);
+    for (slot, byte) in buffer.iter_mut().zip(name.bytes()) {
+        *slot = byte.to_ascii_lowercase();
+    }
+    buffer.get(..length).unwrap_or_default()
+}
+
+fn after_raw<'t>(text: &'t str, name: &[u8]) -> &'t str {
     let mut rest = text;
     while let Some((_, after)) = rest.split_once("</") {
-        if after.get(..name.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(name)) {
+        if after.as_bytes().get(..name.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(name)) {
             return after;
         }
         rest = after;
     }
     ""
-}
-
-fn hash_of(value: &impl Hash) -> u64 {
-    let mut state = DefaultHasher::new();
-    value.hash(&mut state);
-    state.finish()
 }

@@ -15,7 +15,7 @@ const CELLS: usize = 1 << 20;
 
 /// Where an element is: without positions, and with them (from 1, among siblings of its tag).
 #[derive(Clone)]
-struct Place {
+pub(super) struct Place {
     path: String,
     at: String,
 }
@@ -29,13 +29,8 @@ struct Siblings<'e> {
     to: Vec<usize>,
 }
 
-/// Compares two root elements.
-pub(super) fn elements(from: &Element, to: &Element, collector: &mut Collector<'_>) {
-    let place = Place { path: from.tag.clone(), at: from.tag.clone() };
-    element(from, to, &place, collector);
-}
-
-fn element(from: &Element, to: &Element, place: &Place, collector: &mut Collector<'_>) {
+/// Compares two elements.
+pub(super) fn element(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &mut Collector<'_>) {
     if from.hash() == to.hash() || !collector.spend(from.children.len() + to.children.len() + 1) {
         return;
     }
@@ -46,7 +41,7 @@ fn element(from: &Element, to: &Element, place: &Place, collector: &mut Collecto
     children(from, to, place, collector);
 }
 
-fn attributes(from: &Element, to: &Element, place: &Place, collector: &mut Collector<'_>) {
+fn attributes(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &mut Collector<'_>) {
     let mut report = |name: &str, kind, class, sides| {
         collector.push(
             format!("{}/@{name}", place.path),
@@ -58,18 +53,20 @@ fn attributes(from: &Element, to: &Element, place: &Place, collector: &mut Colle
     };
     for (name, value) in &from.attributes {
         match to.attribute(name) {
-            Some(other) if other == value => {}
-            Some(other) => report(name, Kind::Changed, class::texts(value, other), Sides::both(value, other)),
-            None => report(name, Kind::Removed, Class::Value, Sides::from_only(value)),
+            Some(other) if other == &**value => {}
+            Some(other) => {
+                report(name, Kind::Changed, class::texts(value, other), Sides::both(&**value, other))
+            }
+            None => report(name, Kind::Removed, Class::Value, Sides::from_only(&**value)),
         }
     }
     for (name, value) in to.attributes.iter().filter(|(name, _)| from.attribute(name).is_none()) {
-        report(name, Kind::Added, Class::Value, Sides::to_only(value));
+        report(name, Kind::Added, Class::Value, Sides::to_only(&**value));
     }
 }
 
 /// A script that has the same id on both sides is named by it, wherever it stands.
-fn script_place(from: &Element, to: &Element, place: &Place) -> Place {
+fn script_place(from: &Element<'_>, to: &Element<'_>, place: &Place) -> Place {
     match (from.attribute("id"), to.attribute("id")) {
         (Some(id), Some(other)) if id == other => {
             let named = format!("{}#{id}", from.tag);
@@ -79,12 +76,12 @@ fn script_place(from: &Element, to: &Element, place: &Place) -> Place {
     }
 }
 
-fn script(from: &Script, to: &Script, place: &Place, collector: &mut Collector<'_>) {
+fn script(from: &Script<'_>, to: &Script<'_>, place: &Place, collector: &mut Collector<'_>) {
     let comparable = from.data.len() == to.data.len()
         && from.data.iter().zip(&to.data).all(|((name, _), (other, _))| name == other);
     if !comparable || from.code != to.code {
-        let sides = Sides::both(&from.text, &to.text);
-        let class = class::texts(&from.text, &to.text);
+        let sides = Sides::both(from.text, to.text);
+        let class = class::texts(from.text, to.text);
         collector.push(
             format!("{}/text()", place.path),
             format!("{}/text()", place.at),
@@ -101,7 +98,7 @@ fn script(from: &Script, to: &Script, place: &Place, collector: &mut Collector<'
     }
 }
 
-fn children(from: &Element, to: &Element, place: &Place, collector: &mut Collector<'_>) {
+fn children(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &mut Collector<'_>) {
     let cells = from.children.len().saturating_mul(to.children.len()).min(CELLS);
     if !collector.spend(cells) {
         return;
@@ -124,7 +121,7 @@ fn children(from: &Element, to: &Element, place: &Place, collector: &mut Collect
                     below.at,
                     Kind::Changed,
                     class,
-                    Sides::both(&left.text, &right.text),
+                    Sides::both(&*left.text, &*right.text),
                 );
             }
             (Child::Element(_) | Child::Text(_), _) => {}
@@ -148,10 +145,11 @@ fn children(from: &Element, to: &Element, place: &Place, collector: &mut Collect
 }
 
 /// Children with the same id belong together wherever they are; the others by content and likeness.
-fn align(from: &[Child], to: &[Child]) -> Alignment {
-    let ids = |side: &[Child]| -> Vec<(usize, String)> {
-        let id =
-            |child: &Child| child.element().and_then(|element| element.attribute("id")).map(str::to_owned);
+fn align(from: &[Child<'_>], to: &[Child<'_>]) -> Alignment {
+    let ids = |side: &[Child<'_>]| -> Vec<(usize, String)> {
+        let id = |child: &Child<'_>| {
+            child.element().and_then(|element| element.attribute("id")).map(str::to_owned)
+        };
         side.iter().enumerate().filter_map(|(position, child)| Some((position, id(child)?))).collect()
     };
     let (left, right) = (ids(from), ids(to));
@@ -161,7 +159,7 @@ fn align(from: &[Child], to: &[Child]) -> Alignment {
         by_id.pairs.iter().filter_map(|(i, j)| Some((left.get(*i)?.0, right.get(*j)?.0))).collect();
 
     let rest = Alignment::complete(pairs.clone(), from.len(), to.len());
-    let hashes = |side: &[Child], positions: &[usize]| -> Vec<u64> {
+    let hashes = |side: &[Child<'_>], positions: &[usize]| -> Vec<u64> {
         positions.iter().filter_map(|position| side.get(*position)).map(Child::hash).collect()
     };
     let at = |side: &[usize], position: usize| side.get(position).copied();
@@ -177,7 +175,7 @@ fn align(from: &[Child], to: &[Child]) -> Alignment {
 }
 
 /// How much two children are alike, 0 to 1; 0 if they are not the same one, changed.
-fn likeness(from: &Child, to: &Child) -> f64 {
+fn likeness(from: &Child<'_>, to: &Child<'_>) -> f64 {
     match (from, to) {
         (Child::Text(_), Child::Text(_)) => 0.5,
         (Child::Element(left), Child::Element(right)) => elements_alike(left, right),
@@ -185,7 +183,7 @@ fn likeness(from: &Child, to: &Child) -> f64 {
     }
 }
 
-fn elements_alike(from: &Element, to: &Element) -> f64 {
+fn elements_alike(from: &Element<'_>, to: &Element<'_>) -> f64 {
     let other_ids =
         matches!((from.attribute("id"), to.attribute("id")), (Some(id), Some(other)) if id != other);
     if from.tag != to.tag || other_ids {
@@ -195,7 +193,7 @@ fn elements_alike(from: &Element, to: &Element) -> f64 {
     if from.attributes == to.attributes {
         alike += 0.2;
     }
-    let hashes = |element: &Element| element.children.iter().map(Child::hash).collect::<Vec<_>>();
+    let hashes = |element: &Element<'_>| element.children.iter().map(Child::hash).collect::<Vec<_>>();
     let (left, right) = (hashes(from), hashes(to));
     let common = Alignment::by_key(&left, &right).pairs.len();
     let longer = left.len().max(right.len());
@@ -206,8 +204,8 @@ fn elements_alike(from: &Element, to: &Element) -> f64 {
 }
 
 /// The tags of the children, to show their order.
-fn outline(children: &[Child]) -> String {
-    let name = |child: &Child| match child {
+fn outline(children: &[Child<'_>]) -> String {
+    let name = |child: &Child<'_>| match child {
         Child::Element(element) => match element.attribute("id") {
             Some(id) => format!("{}#{id}", element.tag),
             None => element.render().chars().take(40).collect(),
@@ -217,13 +215,32 @@ fn outline(children: &[Child]) -> String {
     children.iter().take(16).map(name).collect::<Vec<_>>().join(", ")
 }
 
+// === impl Place ===
+
+impl Place {
+    /// The root of a page.
+    pub(super) fn root() -> Self {
+        Self { path: "html".to_owned(), at: "html".to_owned() }
+    }
+
+    /// The top of a piece of a page inside another document.
+    pub(super) fn within(path: &str, at: &str) -> Self {
+        Self { path: format!("{path}!"), at: format!("{at}!") }
+    }
+
+    fn below(&self, step: &str, step_at: &str) -> Self {
+        let slash = if self.path.ends_with('!') { "" } else { "/" };
+        Self { path: format!("{}{slash}{step}", self.path), at: format!("{}{slash}{step_at}", self.at) }
+    }
+}
+
 // === impl Child ===
 
-impl Child {
+impl Child<'_> {
     /// As a step of a path.
     fn step(&self) -> &str {
         match self {
-            Self::Element(element) => &element.tag,
+            Self::Element(element) => element.tag,
             Self::Text(_) => "text()",
         }
     }
@@ -231,7 +248,7 @@ impl Child {
     fn render(&self) -> String {
         match self {
             Self::Element(element) => element.render(),
-            Self::Text(text) => text.text.clone(),
+            Self::Text(text) => text.text.clone().into_owned(),
         }
     }
 }
@@ -239,11 +256,11 @@ impl Child {
 // === impl Siblings ===
 
 impl<'e> Siblings<'e> {
-    fn of(from: &'e [Child], to: &'e [Child]) -> Self {
+    fn of(from: &'e [Child<'e>], to: &'e [Child<'e>]) -> Self {
         let mut most: HashMap<&str, usize> = HashMap::new();
-        let mut numbers = |side: &'e [Child]| -> Vec<usize> {
+        let mut numbers = |side: &'e [Child<'e>]| -> Vec<usize> {
             let mut counts: HashMap<&str, usize> = HashMap::new();
-            let number = |child: &'e Child| {
+            let number = |child: &'e Child<'e>| {
                 let count = counts.entry(child.step()).or_default();
                 *count += 1;
                 let most = most.entry(child.step()).or_default();
@@ -257,14 +274,13 @@ impl<'e> Siblings<'e> {
     }
 
     /// The place of a child; one that has siblings of its tag on either side has a position.
-    fn place(&self, parent: &Place, child: &Child, number: Option<&usize>) -> Place {
+    fn place(&self, parent: &Place, child: &Child<'_>, number: Option<&usize>) -> Place {
         let step = child.step();
         match number {
-            Some(number) if self.most.get(step).is_some_and(|most| *most > 1) => Place {
-                path: format!("{}/{step}[*]", parent.path),
-                at: format!("{}/{step}[{number}]", parent.at),
-            },
-            _ => Place { path: format!("{}/{step}", parent.path), at: format!("{}/{step}", parent.at) },
+            Some(number) if self.most.get(step).is_some_and(|most| *most > 1) => {
+                parent.below(&format!("{step}[*]"), &format!("{step}[{number}]"))
+            }
+            _ => parent.below(step, step),
         }
     }
 }

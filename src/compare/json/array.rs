@@ -1,16 +1,20 @@
 //! Arrays: which items belong together.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use super::node::{Node, Value};
+use foldhash::fast::RandomState;
+
+use super::node::{Member, Node, Value};
+use super::order::{Aligned, Ties};
+use super::shape;
 use super::walk::{Pair, Room, Walk};
-use super::{order, shape};
 use crate::compare::align::Alignment;
 use crate::compare::class;
 use crate::compare::difference::{Class, Kind};
 
 /// Members that name an item, best first; then any whose name ends in `_id` or `Id`.
-pub(super) const KEYS: &[&str] =
+pub(in crate::compare) const KEYS: &[&str] =
     &["id", "uuid", "video_id", "key", "slug", "code", "value", "name", "url", "path", "title"];
 /// Share of equal members from which two objects are the same item, changed.
 const ALIKE: f64 = 0.5;
@@ -29,7 +33,7 @@ enum Key {
 
 impl Walk<'_, '_> {
     /// Compares pairs of arrays.
-    pub(super) fn arrays(&mut self, rows: &[(Pair<'_>, &Vec<Node>, &Vec<Node>)], room: Room) {
+    pub(super) fn arrays(&mut self, rows: &[(Pair<'_>, &[Node<'_>], &[Node<'_>])], room: Room) {
         let unordered = self.collector.rules.is_unordered(&self.path);
         let mut items = Vec::new();
         for (pair, from, to) in rows.iter().filter(|(pair, ..)| !pair.same) {
@@ -37,16 +41,17 @@ impl Walk<'_, '_> {
                 return;
             }
             let alignment = self.align(from, to, unordered);
+            let aligned = Aligned { from, to, alignment: &alignment };
             if !unordered && alignment.is_moved() {
-                let class = order::class(self.collector.rules.sort_keys(&self.path), from, &alignment);
-                self.report(pair.place, Kind::Moved, class, order::sides(from, to, &alignment));
+                self.moved(pair, aligned);
             }
+            let ties = aligned.ties(self.collector.rules.sort_keys(&self.path));
             self.path.push_item();
-            self.unpaired(pair, from, to, &alignment);
+            self.unpaired(pair, aligned, &ties);
             for (i, j) in alignment.pairs {
                 if let (Some(from), Some(to)) = (from.get(i), to.get(j)) {
                     let place = self.place(pair.place, i);
-                    items.push(Pair { from, to, place, same: false });
+                    items.push(Pair { from, to, place, same: false, renamed: false });
                 }
             }
             self.path.pop();
@@ -56,15 +61,26 @@ impl Walk<'_, '_> {
         self.path.pop();
     }
 
+    fn moved(&mut self, pair: &Pair<'_>, aligned: Aligned<'_>) {
+        let class = aligned.class(self.collector.rules.sort_keys(&self.path));
+        // An array under another name is no longer expected to keep the order of equals.
+        if !(pair.renamed && class == Class::TieOrder) {
+            self.report_with(pair.place, Kind::Moved, class, || aligned.sides());
+        }
+    }
+
     /// Reports the items without a counterpart; if there are no others, also how the shapes of the items differ.
-    fn unpaired(&mut self, pair: &Pair<'_>, from: &[Node], to: &[Node], alignment: &Alignment) {
-        for (kind, side, positions) in
-            [(Kind::Removed, from, &alignment.removed), (Kind::Added, to, &alignment.added)]
-        {
+    fn unpaired(&mut self, pair: &Pair<'_>, aligned: Aligned<'_>, ties: &Ties) {
+        let Aligned { from, to, alignment } = aligned;
+        for (kind, side, positions, tied) in [
+            (Kind::Removed, from, &alignment.removed, &ties.removed),
+            (Kind::Added, to, &alignment.added, &ties.added),
+        ] {
             for position in positions {
                 if let Some(node) = side.get(*position) {
                     let place = self.place(pair.place, *position);
-                    self.report_only(place, kind, node, false);
+                    let class = if tied.contains(position) { Class::TieOrder } else { Class::Value };
+                    self.report_only(place, kind, class, node);
                 }
             }
         }
@@ -78,14 +94,14 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn align(&mut self, from: &[Node], to: &[Node], unordered: bool) -> Alignment {
+    fn align(&mut self, from: &[Node<'_>], to: &[Node<'_>], unordered: bool) -> Alignment {
         if let Some(key) = self.collector.rules.key(&self.path) {
             return Alignment::by_key(&keys(from, key), &keys(to, key));
         }
         if let Some(key) = detect_key(from, to) {
             return Alignment::by_key(&keys(from, key), &keys(to, key));
         }
-        let hashes = |side: &[Node]| side.iter().map(Node::hash).collect::<Vec<_>>();
+        let hashes = |side: &[Node<'_>]| side.iter().map(Node::hash).collect::<Vec<_>>();
         let (from_hashes, to_hashes) = (hashes(from), hashes(to));
         let cells = from.len().saturating_mul(to.len()).min(CELLS);
         if unordered || cells > self.collector.work_left() || !self.collector.spend(cells) {
@@ -100,18 +116,18 @@ impl Walk<'_, '_> {
 }
 
 /// How many items a detected key pairs; by content, if there is none.
-pub(super) fn paired_by_key(from: &[Node], to: &[Node]) -> usize {
+pub(super) fn paired_by_key(from: &[Node<'_>], to: &[Node<'_>]) -> usize {
     let alignment = match detect_key(from, to) {
         Some(key) => Alignment::by_key(&keys(from, key), &keys(to, key)),
         None => {
-            let hashes = |side: &[Node]| side.iter().map(Node::hash).collect::<Vec<_>>();
+            let hashes = |side: &[Node<'_>]| side.iter().map(Node::hash).collect::<Vec<_>>();
             Alignment::by_key(&hashes(from), &hashes(to))
         }
     };
     alignment.pairs.len()
 }
 
-fn keys(items: &[Node], member: &str) -> Vec<Key> {
+fn keys(items: &[Node<'_>], member: &str) -> Vec<Key> {
     items
         .iter()
         .map(|item| item.member(member).map_or(Key::Content(item.hash()), |key| Key::Member(key.hash())))
@@ -120,21 +136,25 @@ fn keys(items: &[Node], member: &str) -> Vec<Key> {
 
 /// The member that names the items: a text or number that every item of both sides has, unique on each side. Of several
 /// the one that pairs most items.
-fn detect_key<'n>(from: &'n [Node], to: &'n [Node]) -> Option<&'n str> {
+fn detect_key<'n>(from: &'n [Node<'n>], to: &[Node<'_>]) -> Option<&'n str> {
     let Value::Object(members) = from.first()?.value() else { return None };
     to.first()?;
     let mut candidates: Vec<(usize, &str)> =
-        members.iter().filter_map(|(name, _)| Some((rank(name)?, &**name))).collect();
+        members.iter().filter_map(|member| Some((rank(&member.name)?, &*member.name))).collect();
     candidates.sort_unstable();
     candidates.dedup();
-    candidates
-        .into_iter()
-        .filter_map(|(rank, name)| {
-            let (left, right) = (unique(from, name)?, unique(to, name)?);
-            Some((left.intersection(&right).count(), std::cmp::Reverse(rank), name))
-        })
-        .max()
-        .map(|(.., name)| name)
+    let most = from.len().min(to.len());
+    let mut best: Option<(usize, Reverse<usize>, &str)> = None;
+    for (rank, name) in candidates {
+        let (Some(left), Some(right)) = (unique(from, name), unique(to, name)) else { continue };
+        let paired = left.intersection(&right).count();
+        best = best.max(Some((paired, Reverse(rank), name)));
+        // None that comes later is better than one that pairs all.
+        if paired == most {
+            break;
+        }
+    }
+    best.map(|(.., name)| name)
 }
 
 fn rank(name: &str) -> Option<usize> {
@@ -144,8 +164,8 @@ fn rank(name: &str) -> Option<usize> {
 }
 
 /// The hashes of the items' keys; None if one lacks it or two share it.
-fn unique(items: &[Node], name: &str) -> Option<HashSet<u64>> {
-    let mut seen = HashSet::with_capacity(items.len());
+fn unique(items: &[Node<'_>], name: &str) -> Option<HashSet<u64, RandomState>> {
+    let mut seen = HashSet::with_capacity_and_hasher(items.len(), RandomState::default());
     for item in items {
         let key = item.member(name)?;
         let names = match key.value() {
@@ -160,7 +180,7 @@ fn unique(items: &[Node], name: &str) -> Option<HashSet<u64>> {
 }
 
 /// How much two items are alike, 0 to 1; 0 if they are not the same item. `alone`: each is the only one of its array.
-fn likeness(from: &Node, to: &Node, alone: bool) -> f64 {
+fn likeness(from: &Node<'_>, to: &Node<'_>, alone: bool) -> f64 {
     match (from.value(), to.value()) {
         (Value::Object(left), Value::Object(right)) => objects_alike(from, left, to, right, alone),
         (Value::Array(_), Value::Array(_)) => ALIKE,
@@ -175,15 +195,15 @@ fn likeness(from: &Node, to: &Node, alone: bool) -> f64 {
 }
 
 fn objects_alike(
-    from: &Node,
-    left: &[(Box<str>, Node)],
-    to: &Node,
-    right: &[(Box<str>, Node)],
+    from: &Node<'_>,
+    left: &[Member<'_>],
+    to: &Node<'_>,
+    right: &[Member<'_>],
     alone: bool,
 ) -> f64 {
     let mut credit = 0.0;
     let mut common = 0_u32;
-    for (name, node) in left {
+    for Member { name, node, .. } in left {
         let Some(other) = to.member(name) else { continue };
         common += 1;
         credit += match (node.value(), other.value()) {

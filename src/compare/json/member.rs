@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::node::{Node, Value};
+use super::node::{self, Member, Node, Value};
 use super::rename;
 use super::walk::{Pair, Place, Room, Walk};
 use crate::compare::difference::{Class, Kind, Sides};
@@ -21,11 +21,11 @@ pub(super) struct Slot<'n> {
 pub(super) struct Single<'n> {
     pub(super) row: usize,
     pub(super) place: Place,
-    pub(super) node: &'n Node,
+    pub(super) node: &'n Node<'n>,
 }
 
 /// The members of one object, sorted by name.
-type Members = [(Box<str>, Node)];
+type Members<'n> = [&'n Member<'n>];
 
 impl Walk<'_, '_> {
     /// Compares pairs of objects.
@@ -43,16 +43,17 @@ impl Walk<'_, '_> {
         for (old, new) in rename::detect(&slots) {
             let Some(added) = slots.remove(new) else { continue };
             let Some(slot) = slots.get_mut(old) else { continue };
-            self.renamed(old, new, slot.removed.first().map_or(0, |single| single.place));
+            let place = slot.removed.first().map_or(0, |single| single.place);
             slot.join(added);
+            self.renamed(old, new, place, slot);
         }
         for (name, slot) in slots {
             self.path.push_member(name);
             for single in slot.removed {
-                self.report_only(single.place, Kind::Removed, single.node, true);
+                self.report_member(single.place, Kind::Removed, single.node);
             }
             for single in slot.added {
-                self.report_only(single.place, Kind::Added, single.node, true);
+                self.report_member(single.place, Kind::Added, single.node);
             }
             if !slot.pairs.is_empty() {
                 self.pairs(slot.pairs, room);
@@ -61,9 +62,23 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn renamed(&mut self, old: &str, new: &str, place: Place) {
+    /// Reports a rename. If all that stood under one of the names are arrays, and none under the other has an item, the
+    /// rename says so, and the items are not listed as well.
+    fn renamed(&mut self, old: &str, new: &str, place: Place, slot: &mut Slot<'_>) {
+        let alone = slot.removed.is_empty() && slot.added.is_empty();
+        let all = |empty: fn(&Pair<'_>) -> bool| alone && slot.pairs.iter().all(empty);
+        let sides = if all(|pair| pair.from.is_filled_array() && pair.to.is_empty_array()) {
+            Sides::both(old, format!("{new} (empty)"))
+        } else if all(|pair| pair.from.is_empty_array() && pair.to.is_filled_array()) {
+            Sides::both(format!("{old} (empty)"), new)
+        } else {
+            Sides::both(old, new)
+        };
+        if sides.from.as_deref() != Some(old) || sides.to.as_deref() != Some(new) {
+            slot.pairs.clear();
+        }
         self.path.push_member(old);
-        self.report(place, Kind::Renamed, Class::Value, Sides::both(old, new));
+        self.report(place, Kind::Renamed, Class::Value, sides);
         self.path.pop();
     }
 }
@@ -77,7 +92,7 @@ impl<'n> Slot<'n> {
             match added.remove(&single.row) {
                 Some(to) => {
                     let Single { place, node: from, .. } = single;
-                    self.pairs.push(Pair { from, to: to.node, place, same: false });
+                    self.pairs.push(Pair { from, to: to.node, place, same: false, renamed: true });
                 }
                 None => self.removed.push(single),
             }
@@ -90,11 +105,12 @@ impl<'n> Slot<'n> {
 fn collect<'n>(
     row: usize,
     pair: &Pair<'n>,
-    from: &'n Members,
-    to: &'n Members,
+    from: &'n [Member<'n>],
+    to: &'n [Member<'n>],
     slots: &mut BTreeMap<&'n str, Slot<'n>>,
 ) {
-    let (mut from, mut to) = (runs(from).peekable(), runs(to).peekable());
+    let (from, to) = (node::sorted(from), node::sorted(to));
+    let (mut from, mut to) = (runs(&from).peekable(), runs(&to).peekable());
     let single = |node| Single { row, place: pair.place, node };
     loop {
         let order = match (from.peek(), to.peek()) {
@@ -112,13 +128,19 @@ fn collect<'n>(
         let paired = left.len().min(right.len());
         let (more_left, left) = left.split_at(left.len() - paired);
         let (more_right, right) = right.split_at(right.len() - paired);
-        slot.pairs.extend(left.iter().zip(right).map(|((_, from), (_, to))| Pair { from, to, ..*pair }));
-        slot.removed.extend(more_left.iter().map(|(_, node)| single(node)));
-        slot.added.extend(more_right.iter().map(|(_, node)| single(node)));
+        slot.pairs.extend(left.iter().zip(right).map(|(from, to)| Pair {
+            from: &from.node,
+            to: &to.node,
+            ..*pair
+        }));
+        slot.removed.extend(more_left.iter().map(|member| single(&member.node)));
+        slot.added.extend(more_right.iter().map(|member| single(&member.node)));
     }
 }
 
 /// The members grouped by name.
-fn runs(members: &Members) -> impl Iterator<Item = (&str, &Members)> {
-    members.chunk_by(|(left, _), (right, _)| left == right).filter_map(|run| Some((&*run.first()?.0, run)))
+fn runs<'r, 'n>(members: &'r Members<'n>) -> impl Iterator<Item = (&'n str, &'r Members<'n>)> {
+    members
+        .chunk_by(|left, right| left.name == right.name)
+        .filter_map(|run| run.first().map(|first| (&*first.name, run)))
 }

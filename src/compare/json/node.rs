@@ -1,42 +1,51 @@
 //! A JSON document whose equality is structural, exact and cheap to ask for.
+//!
+//! It borrows from the text it was parsed from: only strings with escapes are copied. Each value carries the hash of
+//! its structure, taken while parsing, so that equal parts are found without walking into them.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::borrow::Cow;
 
+use crate::compare::hash::{self, mixed};
 use crate::compare::number::{self, Relation};
 use crate::compare::path::{Pattern, States};
 
 /// Longest text that [`Node::render`] begins to write, in bytes; the difference cuts it further.
 const RENDERED_BYTES: usize = 600;
+/// Objects of up to so many members are searched through; larger ones get an index where it matters.
+const SEARCHED: usize = 32;
 
-/// A value and the hash of its structure: equal values hash alike, whatever their spelling.
+/// A value and the hash of its structure: equal values hash alike, whatever their spelling and the order of members.
 #[derive(Debug, Clone)]
-pub(in crate::compare) struct Node {
+pub(in crate::compare) struct Node<'a> {
     hash: u64,
-    value: Value,
+    value: Value<'a>,
 }
 
 /// A JSON value. Numbers stay text, as written.
 #[derive(Debug, Clone)]
-pub(in crate::compare) enum Value {
+pub(in crate::compare) enum Value<'a> {
     Null,
     Bool(bool),
-    Number(Box<str>),
-    String(Box<str>),
-    Array(Vec<Node>),
-    /// Members sorted by name; repeated names stay, in the order they came.
-    Object(Vec<(Box<str>, Node)>),
+    Number(&'a str),
+    String(Cow<'a, str>),
+    Array(Vec<Node<'a>>),
+    /// Members in the order they came; repeated names stay.
+    Object(Vec<Member<'a>>),
+}
+
+/// One member of an object.
+#[derive(Debug, Clone)]
+pub(in crate::compare) struct Member<'a> {
+    pub(in crate::compare) name: Cow<'a, str>,
+    name_hash: u64,
+    pub(in crate::compare) node: Node<'a>,
 }
 
 // === impl Node ===
 
-impl Node {
-    /// Sorts an object's members and takes the hash.
-    pub(in crate::compare) fn new(mut value: Value) -> Self {
-        if let Value::Object(members) = &mut value {
-            // Stable, so that repeated names keep their order.
-            members.sort_by(|(left, _), (right, _)| left.cmp(right));
-        }
+impl<'a> Node<'a> {
+    /// Takes the hash.
+    pub(in crate::compare) fn new(value: Value<'a>) -> Self {
         Self { hash: structural_hash(&value), value }
     }
 
@@ -44,25 +53,32 @@ impl Node {
         self.hash
     }
 
-    pub(in crate::compare) fn value(&self) -> &Value {
+    pub(in crate::compare) fn value(&self) -> &Value<'a> {
         &self.value
     }
 
     /// True if nothing would be reported between the two.
-    pub(in crate::compare) fn same(&self, other: &Self) -> bool {
+    pub(in crate::compare) fn same(&self, other: &Node<'_>) -> bool {
         // The hash rules out; only the comparison rules in.
         self.hash == other.hash && self.value.same(&other.value)
     }
 
     /// The last member of that name, as most parsers take it.
-    pub(in crate::compare) fn member(&self, name: &str) -> Option<&Node> {
+    pub(in crate::compare) fn member(&self, name: &str) -> Option<&Node<'a>> {
         let Value::Object(members) = &self.value else { return None };
-        let end = members.partition_point(|(other, _)| &**other <= name);
-        members.get(end.checked_sub(1)?).filter(|(other, _)| &**other == name).map(|(_, node)| node)
+        members.iter().rev().find(|member| member.name == name).map(|member| &member.node)
     }
 
     pub(in crate::compare) fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)
+    }
+
+    pub(in crate::compare) fn is_empty_array(&self) -> bool {
+        matches!(&self.value, Value::Array(items) if items.is_empty())
+    }
+
+    pub(in crate::compare) fn is_filled_array(&self) -> bool {
+        matches!(&self.value, Value::Array(items) if !items.is_empty())
     }
 
     /// Takes out what the patterns name, so that it counts nowhere: not in alignment, not in equality.
@@ -81,10 +97,10 @@ impl Node {
                     items.iter_mut().for_each(|item| item.prune(patterns, &next));
                 }
             }
-            Value::Object(members) => members.retain_mut(|(name, node)| {
-                let (next, named) = step(patterns, states, Some(name));
+            Value::Object(members) => members.retain_mut(|member| {
+                let (next, named) = step(patterns, states, Some(&member.name));
                 if !named && next.iter().any(|states| *states != 0) {
-                    node.prune(patterns, &next);
+                    member.node.prune(patterns, &next);
                 }
                 !named
             }),
@@ -118,11 +134,11 @@ impl Node {
             }
             Value::Object(members) => {
                 text.push('{');
-                for (position, (name, node)) in members.iter().enumerate().take(RENDERED_BYTES) {
+                for (position, member) in sorted(members).into_iter().enumerate().take(RENDERED_BYTES) {
                     text.push_str(if position == 0 { "" } else { "," });
-                    text.push_str(&quoted(name));
+                    text.push_str(&quoted(&member.name));
                     text.push(':');
-                    node.write(text);
+                    member.node.write(text);
                 }
                 text.push('}');
             }
@@ -132,7 +148,7 @@ impl Node {
 
 // === impl Value ===
 
-impl Value {
+impl Value<'_> {
     /// The JSON type's name.
     pub(in crate::compare) fn type_name(&self) -> &'static str {
         match self {
@@ -145,19 +161,16 @@ impl Value {
         }
     }
 
-    fn same(&self, other: &Self) -> bool {
+    fn same(&self, other: &Value<'_>) -> bool {
         match (self, other) {
-            (Self::Null, Self::Null) => true,
-            (Self::Bool(from), Self::Bool(to)) => from == to,
-            (Self::Number(from), Self::Number(to)) => number::relate(from, to) == Relation::Equal,
-            (Self::String(from), Self::String(to)) => from == to,
-            (Self::Array(from), Self::Array(to)) => {
+            (Self::Null, Value::Null) => true,
+            (Self::Bool(from), Value::Bool(to)) => from == to,
+            (Self::Number(from), Value::Number(to)) => number::relate(from, to) == Relation::Equal,
+            (Self::String(from), Value::String(to)) => from == to,
+            (Self::Array(from), Value::Array(to)) => {
                 from.len() == to.len() && from.iter().zip(to).all(|(from, to)| from.same(to))
             }
-            (Self::Object(from), Self::Object(to)) => {
-                from.len() == to.len()
-                    && from.iter().zip(to).all(|((name, from), (other, to))| name == other && from.same(to))
-            }
+            (Self::Object(from), Value::Object(to)) => from.len() == to.len() && same_members(from, to),
             (
                 Self::Null
                 | Self::Bool(_)
@@ -171,6 +184,76 @@ impl Value {
     }
 }
 
+// === impl Member ===
+
+impl<'a> Member<'a> {
+    pub(in crate::compare) fn new(name: Cow<'a, str>, node: Node<'a>) -> Self {
+        Self { name_hash: hash::text(&name), name, node }
+    }
+
+    fn same(&self, other: &Member<'_>) -> bool {
+        self.name_hash == other.name_hash && self.name == other.name && self.node.same(&other.node)
+    }
+}
+
+/// True if what the two mean may show only beside other rows of their path: one names members that the other has not,
+/// or a number stands where a boolean does. Doubt is a yes.
+pub(super) fn needs_others(from: &Node<'_>, to: &Node<'_>) -> bool {
+    if from.hash == to.hash {
+        return false;
+    }
+    match (&from.value, &to.value) {
+        (Value::Object(left), Value::Object(right)) => {
+            left.len() != right.len()
+                || left.iter().any(|member| {
+                    let named = |other: &&Member<'_>| {
+                        other.name_hash == member.name_hash && other.name == member.name
+                    };
+                    right.iter().find(named).is_none_or(|other| needs_others(&member.node, &other.node))
+                })
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            let plain = |node: &Node<'_>| matches!(node.value, Value::String(_) | Value::Number(_));
+            !left.iter().chain(right).all(plain)
+        }
+        (Value::Bool(_), Value::Number(_)) | (Value::Number(_), Value::Bool(_)) => true,
+        (
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_),
+            _,
+        ) => false,
+    }
+}
+
+/// The members by name; repeated ones in the order they came.
+pub(super) fn sorted<'m, 'a>(members: &'m [Member<'a>]) -> Vec<&'m Member<'a>> {
+    let mut sorted: Vec<_> = members.iter().collect();
+    sorted.sort_by(|left, right| left.name.cmp(&right.name));
+    sorted
+}
+
+/// True if two equally long lists hold the same members. Most writers keep one order, or reverse it: so the next one is
+/// looked for beside the last.
+fn same_members(from: &[Member<'_>], to: &[Member<'_>]) -> bool {
+    let in_order = from.iter().zip(to).take_while(|(from, to)| from.same(to)).count();
+    let (from, to) = (from.get(in_order..).unwrap_or_default(), to.get(in_order..).unwrap_or_default());
+    if from.len() > SEARCHED || repeats(from) {
+        let (from, to) = (sorted(from), sorted(to));
+        return from.iter().zip(to).all(|(from, to)| from.same(to));
+    }
+    from.iter().all(|member| to.iter().any(|other| member.same(other)))
+}
+
+fn repeats(members: &[Member<'_>]) -> bool {
+    members.iter().enumerate().any(|(position, member)| {
+        members.iter().take(position).any(|other| other.name_hash == member.name_hash)
+    })
+}
+
 fn step(patterns: &[Pattern], states: &[States], name: Option<&str>) -> (Vec<States>, bool) {
     let next: Vec<States> =
         patterns.iter().zip(states).map(|(pattern, states)| pattern.step(*states, name)).collect();
@@ -178,20 +261,21 @@ fn step(patterns: &[Pattern], states: &[States], name: Option<&str>) -> (Vec<Sta
     (next, named)
 }
 
-fn structural_hash(value: &Value) -> u64 {
-    let mut state = DefaultHasher::new();
-    std::mem::discriminant(value).hash(&mut state);
+fn structural_hash(value: &Value<'_>) -> u64 {
     match value {
-        Value::Null => {}
-        Value::Bool(value) => value.hash(&mut state),
-        Value::Number(text) => number::hash(text, &mut state),
-        Value::String(text) => text.hash(&mut state),
-        Value::Array(items) => items.iter().for_each(|item| item.hash.hash(&mut state)),
-        Value::Object(members) => {
-            members.iter().for_each(|(name, node)| (name, node.hash).hash(&mut state));
-        }
+        Value::Null => mixed(1, 0),
+        Value::Bool(value) => mixed(2, u64::from(*value)),
+        Value::Number(text) => mixed(3, number::hash(text)),
+        Value::String(text) => mixed(4, hash::text(text)),
+        Value::Array(items) => items.iter().fold(5, |hash, item| mixed(hash, item.hash)),
+        // Summed, so that the order does not count.
+        Value::Object(members) => mixed(
+            6,
+            members
+                .iter()
+                .fold(0_u64, |sum, member| sum.wrapping_add(mixed(member.name_hash, member.node.hash))),
+        ),
     }
-    state.finish()
 }
 
 /// A JSON string literal, of at most about [`RENDERED_BYTES`].

@@ -4,7 +4,9 @@
 //! configured limit, and where a value ends inside other text. (`serde_json`'s `arbitrary_precision` hands numbers over
 //! as a map that a document can imitate.)
 
-use super::node::{Node, Value};
+use std::borrow::Cow;
+
+use super::node::{Member, Node, Value};
 
 /// Why text is no JSON document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,12 +28,16 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    /// Items and members of the containers that are still open, innermost last, so that each container is allocated
+    /// once, in its final length.
+    items: Vec<Node<'a>>,
+    members: Vec<Member<'a>>,
 }
 
 /// Parses a document and nothing after it.
-pub(in crate::compare) fn parse(text: &str, depth: usize) -> Result<Node, ParseError> {
-    let mut parser = Parser { text, at: 0, depth };
-    let node = parser.value()?;
+pub(in crate::compare) fn parse(text: &str, depth: usize) -> Result<Node<'_>, ParseError> {
+    let mut parser = Parser::new(text, depth);
+    let node = parser.root()?;
     parser.space();
     match parser.peek() {
         None => Ok(node),
@@ -40,30 +46,77 @@ pub(in crate::compare) fn parse(text: &str, depth: usize) -> Result<Node, ParseE
 }
 
 /// Parses the value that the text begins with, and says where it ends.
-pub(in crate::compare) fn parse_prefix(text: &str, depth: usize) -> Result<(Node, usize), ParseError> {
-    let mut parser = Parser { text, at: 0, depth };
-    let node = parser.value()?;
+pub(in crate::compare) fn parse_prefix(text: &str, depth: usize) -> Result<(Node<'_>, usize), ParseError> {
+    let mut parser = Parser::new(text, depth);
+    let node = parser.root()?;
     Ok((node, parser.at))
 }
 
 impl<'a> Parser<'a> {
-    fn value(&mut self) -> Result<Node, ParseError> {
-        self.space();
-        let value = match self.peek() {
-            Some(b'{') => self.nested(Self::object)?,
-            Some(b'[') => self.nested(Self::array)?,
-            Some(b'"') => Value::String(self.string()?),
-            Some(b'-' | b'0'..=b'9') => Value::Number(self.number()?),
-            Some(b't') => self.word("true", Value::Bool(true))?,
-            Some(b'f') => self.word("false", Value::Bool(false))?,
-            Some(b'n') => self.word("null", Value::Null)?,
-            Some(_) => return Err(self.error("no JSON value")),
-            None => return Err(self.error("the document ends")),
-        };
-        Ok(Node::new(value))
+    fn new(text: &'a str, depth: usize) -> Self {
+        Self { text, at: 0, depth, items: Vec::new(), members: Vec::new() }
     }
 
-    fn nested(&mut self, parse: fn(&mut Self) -> Result<Value, ParseError>) -> Result<Value, ParseError> {
+    /// The document's root.
+    fn root(&mut self) -> Result<Node<'a>, ParseError> {
+        self.value(None)?;
+        self.items.pop().ok_or_else(|| self.error("no JSON value"))
+    }
+
+    /// Parses a value and puts it where it belongs: with a name to the members, without to the items. Each is built in
+    /// its place, since moving it there through results costs as much as parsing it.
+    fn value(&mut self, name: Option<Cow<'a, str>>) -> Result<(), ParseError> {
+        self.space();
+        match self.peek() {
+            Some(b'"') => match self.plain() {
+                Some(plain) => self.put(name, Value::String(Cow::Borrowed(plain))),
+                None => {
+                    let string = self.string()?;
+                    self.put(name, Value::String(string));
+                }
+            },
+            Some(b'{') => {
+                let object = self.nested(Self::object)?;
+                self.put(name, object);
+            }
+            Some(b'[') => {
+                let array = self.nested(Self::array)?;
+                self.put(name, array);
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                let number = self.number()?;
+                self.put(name, Value::Number(number));
+            }
+            Some(b't') => {
+                self.word("true")?;
+                self.put(name, Value::Bool(true));
+            }
+            Some(b'f') => {
+                self.word("false")?;
+                self.put(name, Value::Bool(false));
+            }
+            Some(b'n') => {
+                self.word("null")?;
+                self.put(name, Value::Null);
+            }
+            Some(_) => return Err(self.error("no JSON value")),
+            None => return Err(self.error("the document ends")),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn put(&mut self, name: Option<Cow<'a, str>>, value: Value<'a>) {
+        match name {
+            Some(name) => self.members.push(Member::new(name, Node::new(value))),
+            None => self.items.push(Node::new(value)),
+        }
+    }
+
+    fn nested(
+        &mut self,
+        parse: fn(&mut Self) -> Result<Value<'a>, ParseError>,
+    ) -> Result<Value<'a>, ParseError> {
         self.depth = self.depth.checked_sub(1).ok_or(ParseError::Depth)?;
         self.at += 1;
         let value = parse(self)?;
@@ -71,26 +124,29 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
-    fn object(&mut self) -> Result<Value, ParseError> {
-        let mut members = Vec::new();
+    fn object(&mut self) -> Result<Value<'a>, ParseError> {
+        let first = self.members.len();
         self.space();
         if self.take(b'}') {
-            return Ok(Value::Object(members));
+            return Ok(Value::Object(Vec::new()));
         }
         loop {
             self.space();
             if self.peek() != Some(b'"') {
                 return Err(self.error("no member name"));
             }
-            let name = self.string()?;
+            let name = match self.plain() {
+                Some(plain) => Cow::Borrowed(plain),
+                None => self.string()?,
+            };
             self.space();
             if !self.take(b':') {
                 return Err(self.error("no `:` after a member name"));
             }
-            members.push((name, self.value()?));
+            self.value(Some(name))?;
             self.space();
             if self.take(b'}') {
-                return Ok(Value::Object(members));
+                return Ok(Value::Object(above(&mut self.members, first)));
             }
             if !self.take(b',') {
                 return Err(self.error("no `,` or `}` after a member"));
@@ -98,17 +154,17 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn array(&mut self) -> Result<Value, ParseError> {
-        let mut items = Vec::new();
+    fn array(&mut self) -> Result<Value<'a>, ParseError> {
+        let first = self.items.len();
         self.space();
         if self.take(b']') {
-            return Ok(Value::Array(items));
+            return Ok(Value::Array(Vec::new()));
         }
         loop {
-            items.push(self.value()?);
+            self.value(None)?;
             self.space();
             if self.take(b']') {
-                return Ok(Value::Array(items));
+                return Ok(Value::Array(above(&mut self.items, first)));
             }
             if !self.take(b',') {
                 return Err(self.error("no `,` or `]` after an item"));
@@ -116,15 +172,28 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn word(&mut self, word: &str, value: Value) -> Result<Value, ParseError> {
+    fn word(&mut self, word: &str) -> Result<(), ParseError> {
         if !self.rest().starts_with(word) {
             return Err(self.error("no JSON value"));
         }
         self.at += word.len();
-        Ok(value)
+        Ok(())
     }
 
-    fn number(&mut self) -> Result<Box<str>, ParseError> {
+    /// The string that begins here, if it is written without escapes; else nothing is taken.
+    #[inline]
+    fn plain(&mut self) -> Option<&'a str> {
+        let begin = self.at + 1;
+        let bytes = self.text.as_bytes().get(begin..)?;
+        let length = special(bytes)?;
+        if bytes.get(length) != Some(&b'"') {
+            return None;
+        }
+        self.at = begin + length + 1;
+        self.text.get(begin..begin + length)
+    }
+
+    fn number(&mut self) -> Result<&'a str, ParseError> {
         let rest = self.rest();
         let end = rest
             .bytes()
@@ -134,30 +203,32 @@ impl<'a> Parser<'a> {
         if !crate::compare::number::is_number(text) {
             return Err(self.error("no JSON number"));
         }
-        let text = text.into();
         self.at += end;
         Ok(text)
     }
 
-    /// The string that begins here.
-    fn string(&mut self) -> Result<Box<str>, ParseError> {
+    /// The string that begins here, whatever it is written with.
+    fn string(&mut self) -> Result<Cow<'a, str>, ParseError> {
         self.at += 1;
         let mut string = String::new();
         loop {
             let rest = self.rest();
-            let Some(end) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) else {
+            let Some(end) = special(rest.as_bytes()) else {
                 self.at = self.text.len();
                 return Err(self.error("the document ends in a string"));
             };
             let (plain, stop) = rest.split_at(end);
             self.at += end + 1;
             match stop.as_bytes().first() {
-                Some(b'"') if string.is_empty() => return Ok(plain.into()),
+                Some(b'"') if string.is_empty() => return Ok(Cow::Borrowed(plain)),
                 Some(b'"') => {
                     string.push_str(plain);
-                    return Ok(string.into());
+                    return Ok(Cow::Owned(string));
                 }
                 Some(b'\\') => {
+                    if string.is_empty() {
+                        string.reserve(2 * plain.len() + 32);
+                    }
                     string.push_str(plain);
                     string.push(self.escape()?);
                 }
@@ -231,6 +302,37 @@ impl<'a> Parser<'a> {
     fn error(&self, reason: &'static str) -> ParseError {
         ParseError::Syntax { reason, at: self.at.min(self.text.len()) }
     }
+}
+
+/// Takes what lies above `first` off a stack.
+fn above<T>(stack: &mut Vec<T>, first: usize) -> Vec<T> {
+    if first > 0 {
+        return stack.split_off(first);
+    }
+    let mut all = std::mem::take(stack);
+    all.shrink_to_fit();
+    all
+}
+
+/// The first quote, backslash or control character: eight bytes at a time, by the arithmetic that finds a zero byte.
+fn special(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (position, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        // A borrow can mark bytes behind the first hit, never one before it.
+        let found = quote | backslash | control;
+        if found != 0 {
+            return Some(position * 8 + (found.trailing_zeros() / 8) as usize);
+        }
+    }
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    rest.iter().position(special).map(|position| words.len() * 8 + position)
 }
 
 #[cfg(test)]

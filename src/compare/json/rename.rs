@@ -63,10 +63,11 @@ fn evidence(old: &str, removed: &[Single<'_>], new: &str, added: &[Single<'_>]) 
     if !in_the_same_rows {
         return None;
     }
-    let all =
-        |same: fn(&Node, &Node) -> bool| removed.iter().zip(added).all(|(from, to)| same(from.node, to.node));
-    if all(Node::same) {
-        let telling = removed.iter().any(|single| is_telling(single.node));
+    let all = |same: fn(&Node<'_>, &Node<'_>) -> bool| {
+        removed.iter().zip(added).all(|(from, to)| same(from.node, to.node))
+    };
+    if all(|from, to| from.same(to)) {
+        let telling = removed.iter().chain(added).any(|single| is_telling(single.node));
         return (telling || strsim::jaro_winkler(old, new) >= LIKE_NAMES).then_some(Evidence::Values);
     }
     all(mostly_equal).then_some(Evidence::Elements)
@@ -90,17 +91,17 @@ fn folded(name: &str) -> String {
 }
 
 /// False for values that are equal by chance: flags, small numbers, very short texts.
-fn is_telling(node: &Node) -> bool {
+fn is_telling(node: &Node<'_>) -> bool {
     match node.value() {
         Value::Null | Value::Bool(_) => false,
         Value::Number(number) => number.len() > 3,
         Value::String(text) => text.len() > 3,
         Value::Array(items) => items.iter().any(is_telling),
-        Value::Object(members) => members.iter().any(|(_, node)| is_telling(node)),
+        Value::Object(members) => members.iter().any(|member| is_telling(&member.node)),
     }
 }
 
-fn mostly_equal(from: &Node, to: &Node) -> bool {
+fn mostly_equal(from: &Node<'_>, to: &Node<'_>) -> bool {
     let (Value::Array(from), Value::Array(to)) = (from.value(), to.value()) else { return false };
     let longer = from.len().max(to.len());
     #[expect(clippy::cast_precision_loss, reason = "lengths of arrays in memory are far below 2^52")]

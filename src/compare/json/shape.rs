@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::node::{Node, Value};
+use super::node::{Member, Node, Value};
 use crate::compare::class;
 use crate::compare::difference::{Class, Kind, Sides};
 
@@ -16,30 +16,30 @@ pub(super) struct ShapeDifference<'n> {
 
 /// The types under one name, null aside, with one value as an example.
 #[derive(Default)]
-struct Member<'n> {
+struct Seen<'n> {
     types: BTreeSet<&'static str>,
-    example: Option<&'n Node>,
+    example: Option<&'n Node<'n>>,
 }
 
-type Shape<'n> = BTreeMap<&'n str, Member<'n>>;
+type Shape<'n> = BTreeMap<&'n str, Seen<'n>>;
 
 /// Compares the shapes of two arrays of objects; nothing if one is empty or holds anything else.
-pub(super) fn compare<'n>(from: &'n [Node], to: &'n [Node]) -> Vec<ShapeDifference<'n>> {
+pub(super) fn compare<'n>(from: &'n [Node<'n>], to: &'n [Node<'n>]) -> Vec<ShapeDifference<'n>> {
     let (Some(from), Some(to)) = (shape(from), shape(to)) else { return Vec::new() };
     let names: BTreeSet<&str> = from.keys().chain(to.keys()).copied().collect();
     names.into_iter().filter_map(|name| difference(name, from.get(name), to.get(name))).collect()
 }
 
-fn shape(items: &[Node]) -> Option<Shape<'_>> {
+fn shape<'n>(items: &'n [Node<'n>]) -> Option<Shape<'n>> {
     let mut shape = Shape::new();
     items.first()?;
     for item in items {
         let Value::Object(members) = item.value() else { return None };
-        for (name, node) in members {
-            let member = shape.entry(name).or_default();
+        for Member { name, node, .. } in members {
+            let seen = shape.entry(name).or_default();
             if !node.is_null() {
-                member.types.insert(node.value().type_name());
-                member.example.get_or_insert(node);
+                seen.types.insert(node.value().type_name());
+                seen.example.get_or_insert(node);
             }
         }
     }
@@ -48,8 +48,8 @@ fn shape(items: &[Node]) -> Option<Shape<'_>> {
 
 fn difference<'n>(
     name: &'n str,
-    from: Option<&Member<'n>>,
-    to: Option<&Member<'n>>,
+    from: Option<&Seen<'n>>,
+    to: Option<&Seen<'n>>,
 ) -> Option<ShapeDifference<'n>> {
     let (kind, class, sides) = match (from, to) {
         (None, None) => return None,
@@ -66,7 +66,7 @@ fn difference<'n>(
     Some(ShapeDifference { name, kind, class, sides })
 }
 
-impl Member<'_> {
+impl Seen<'_> {
     fn types(&self) -> String {
         if self.types.is_empty() {
             return "null".to_owned();
@@ -76,7 +76,7 @@ impl Member<'_> {
 }
 
 /// The rows are others, so only what one value alone tells is told: a string that holds the other side's type as JSON.
-fn example_class(from: &Node, to: &Node) -> Class {
+fn example_class(from: &Node<'_>, to: &Node<'_>) -> Class {
     match class::values(from, to, || false) {
         Some((Kind::TypeChanged, Class::JsonInString)) => Class::JsonInString,
         _ => Class::Value,

@@ -154,6 +154,29 @@ fn text_by_lines_and_bytes_by_digest() {
 }
 
 #[test]
+fn charsets_of_one_text_are_one_text() {
+    let by = |charset: &str, from: &[u8], to: &[u8]| {
+        let (plain, named) = (
+            headers(&[("content-type", "text/plain; charset=utf-8")]),
+            headers(&[("content-type", &format!("text/plain; charset={charset}"))]),
+        );
+        let leg = |headers, bytes| Leg { status: 200, headers, body: Body::Whole { bytes, framed: true } };
+        let by = rules(|spec| spec.headers = Vec::new());
+        lines(&compare(leg(&plain, from), leg(&named, to), &by))
+    };
+    assert_eq!(by("iso-8859-1", "café €".as_bytes(), b"caf\xe9 \x80"), NONE);
+    assert_eq!(by("utf-16le", "hé".as_bytes(), b"h\0\xe9\0"), NONE);
+    assert_eq!(by("utf-8", "hé".as_bytes(), b"\xff\xfeh\0\xe9\0"), NONE, "a byte order mark counts more");
+    assert_eq!(by("utf-8", "hé".as_bytes(), b"\xef\xbb\xbfh\xc3\xa9"), NONE);
+    assert_eq!(by("shift_jis", "日本".as_bytes(), b"\x93\xfa\x96\x7b"), NONE);
+    assert_eq!(by("shift_jis", "日本".as_bytes(), b"\x93\xfa\x96\x7a").len(), 1);
+    assert_eq!(by("no-such-charset", "hé".as_bytes(), "hé".as_bytes()), NONE);
+    assert_eq!(by("utf-8", "hé".as_bytes(), b"h\xff").len(), 1);
+    // Not valid in what it says, and not the same either.
+    assert_eq!(by("utf-8", b"h\xfe", b"h\xff").len(), 1);
+}
+
+#[test]
 fn problem_documents_and_feeds_are_what_their_type_says() {
     let problem = "application/problem+json";
     assert_eq!(legs(problem, (b"{\"a\":1}", true), (b"{ \"a\":1}", true)), NONE);

@@ -87,7 +87,8 @@ impl Written<'_> {
         let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
         if name.is_empty() || name.len() > 32 || !name.chars().all(valid) {
             problems.0.push(format!(
-                "backend name `{name}` must be 1 to 32 of a-z, 0-9, _ and -: it becomes a metric label and a header"
+                "the name of the backend {usual} stands for must be 1 to 32 of a-z, 0-9, _ and -: it becomes a metric \
+                 label and a header"
             ));
         }
         let source = problems.note(source(url).map_err(|why| format!("backend `{name}`: {why}")))?;
@@ -100,9 +101,9 @@ impl Written<'_> {
                 return match pair.split_once('=') {
                     Some((name, url)) => Some((Some(name), url)),
                     None => {
-                        problems
-                            .0
-                            .push(format!("`{pair}` must be NAME=URL, as in mysql=http://127.0.0.1:10000"));
+                        // Not repeated: what is taken for it may hold a password.
+                        let example = "NAME=URL, as in mysql=http://127.0.0.1:10000";
+                        problems.0.push(format!("--from and --to must be {example}"));
                         None
                     }
                 };

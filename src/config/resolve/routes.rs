@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Problems;
-use crate::compare::{Class, Mode, Rules, RulesSpec};
+use crate::compare::{Class, Mask, Mode, Rules, RulesSpec};
 use crate::config::file::{File, RouteSpec, TreatAsEqual};
 use crate::route::{Route, Routes};
 
@@ -72,10 +72,17 @@ fn written(spec: &RouteSpec, ignored: &[String]) -> Result<RulesSpec, String> {
         order: spec.order.clone().into_iter().collect(),
         unordered: spec.unordered.clone(),
         ignore: ignored.iter().chain(&spec.ignore).cloned().collect(),
+        html: spec.html.clone(),
+        ignore_selectors: spec.ignore_selectors.clone(),
+        only_selectors: spec.only_selectors.clone(),
         ..RulesSpec::default()
     };
     if let Some(mode) = &spec.compare {
         written.mode = mode.parse::<Mode>().map_err(|e| e.to_string())?;
+    }
+    if let Some(masks) = &spec.mask {
+        let mask = |name: &String| name.parse::<Mask>().map_err(|e| format!("in `mask`: {e}"));
+        written.mask = masks.iter().map(mask).collect::<Result<_, _>>()?;
     }
     if let Some(headers) = &spec.headers {
         written.headers.clone_from(headers);
