@@ -9,10 +9,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::finding::{Finding, OVERFLOW, State, rfc3339};
+use super::redact::BLANK;
 use crate::compare::Severity;
 
 /// Pairs of values that one acceptance may name.
 const VALUES: usize = 100;
+/// Values of this length may have been cut, at a character's border at or below 512 bytes.
+const EXACT: usize = 512 - 3;
 /// Longest note, in characters.
 const NOTE: usize = 1000;
 
@@ -133,6 +136,8 @@ impl Judgement {
             Err("max_share must be above 0 and below 1")
         } else if self.values.as_ref().is_some_and(|values| values.is_empty() || values.len() > VALUES) {
             Err("values must name 1 to 100 pairs of from and to")
+        } else if self.values.iter().flatten().any(|values| !values.are_exact()) {
+            Err("values that are blanked or shortened do not say what is accepted; give max_share")
         } else if self.note.chars().count() > NOTE {
             Err("note has more than 1000 characters")
         } else {
@@ -164,6 +169,12 @@ fn duration(text: &str) -> Result<TimeDelta, String> {
 // === impl Values ===
 
 impl Values {
+    /// Whether no other values look the same: those of secrets and very long ones do.
+    fn are_exact(&self) -> bool {
+        let is_exact = |value: &String| !value.contains(BLANK) && value.len() < EXACT;
+        self.from.iter().chain(&self.to).all(is_exact)
+    }
+
     fn hash(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (&self.from, &self.to).hash(&mut hasher);
@@ -285,6 +296,8 @@ mod tests {
             (&value, serde_json::json!({"max_share": 1.0}), "below 1"),
             (&value, serde_json::json!({"max_share": 0}), "above 0"),
             (&value, serde_json::json!({"values": []}), "1 to 100 pairs"),
+            (&value, serde_json::json!({"values": [{"from": "***", "to": "1"}]}), "blanked or shortened"),
+            (&value, serde_json::json!({"values": [{"from": "1", "to": "x".repeat(512)}]}), "give max_share"),
             (&breaking, serde_json::json!({"expires_in": "soon"}), "write 30m, 12h, 7d or 2w"),
             (&breaking, serde_json::json!({"note": "é".repeat(1001)}), "1000 characters"),
             (&finding(OVERFLOW, Severity::Breaking), serde_json::json!({}), "beyond the limit"),
