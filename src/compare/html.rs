@@ -8,6 +8,7 @@ mod script;
 mod tree;
 mod walk;
 
+use bumpalo::Bump;
 use scraper::Html;
 
 pub use mask::Mask;
@@ -52,8 +53,9 @@ fn is_deep(from: &str, to: &str, collector: &mut Collector<'_>) -> bool {
 }
 
 fn trees(from: &Html, to: &Html, place: &Place, collector: &mut Collector<'_>) {
-    match (tree::read(from, collector.rules), tree::read(to, collector.rules)) {
-        (Some(from), Some(to)) => walk::element(&from, &to, place, collector),
+    let arena = Bump::new();
+    match (tree::read(from, collector.rules, &arena), tree::read(to, collector.rules, &arena)) {
+        (Some(from), Some(to)) => walk::element(&from, &to, place, &arena, collector),
         (None, _) | (_, None) => collector.limit(Limit::Depth),
     }
 }

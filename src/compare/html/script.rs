@@ -1,5 +1,7 @@
 //! Scripts: the JSON in them, and the code around it.
 
+use bumpalo::Bump;
+
 use crate::compare::hash::{self, mixed};
 use crate::compare::json::{Node, parse, parse_prefix};
 
@@ -18,15 +20,15 @@ pub(super) struct Script<'t> {
 
 impl<'t> Script<'t> {
     /// A script whose type says that it is JSON.
-    pub(super) fn json(text: &'t str, depth: usize) -> Self {
-        match parse(text, depth) {
+    pub(super) fn json(text: &'t str, depth: usize, arena: &'t Bump) -> Self {
+        match parse(text, depth, arena) {
             Ok(node) => Self { text, code: String::new(), data: vec![("", node)] },
             Err(_) => Self { text, code: folded(text), data: Vec::new() },
         }
     }
 
     /// Code, in which `name = [...]` and `name = {...}` are data where they are JSON.
-    pub(super) fn code(text: &'t str, depth: usize) -> Self {
+    pub(super) fn code(text: &'t str, depth: usize, arena: &'t Bump) -> Self {
         let mut code = String::new();
         let mut data: Vec<(&str, Node<'_>)> = Vec::new();
         let mut rest = text;
@@ -41,7 +43,7 @@ impl<'t> Script<'t> {
             }
             let Some(name) = assigned(before) else { continue };
             tried += 1;
-            if let Ok((node, end)) = parse_prefix(value, depth) {
+            if let Ok((node, end)) = parse_prefix(value, depth, arena) {
                 code.push('\u{fffc}');
                 data.push((name, node));
                 rest = value.get(end..).unwrap_or_default();
@@ -84,14 +86,19 @@ mod tests {
 
     #[test]
     fn assignments_of_json_are_data() {
+        let arena = Bump::new();
         let script = Script::code(
             "const reports = [{\"a\": 1}];\n  let f = (x) => {x};\nwindow.y={\"b\":2}; z == [1]",
             9,
+            &arena,
         );
         let data: Vec<_> = script.data.iter().map(|(name, node)| (*name, node.render())).collect();
         assert_eq!(data, [("reports", "[{\"a\":1}]".to_owned()), ("y", "{\"b\":2}".to_owned())]);
-        let again =
-            Script::code("const reports =[ {\"a\":1} ];let f = (x) => {x}; window.y= {\"b\":2}; z == [1]", 9);
+        let again = Script::code(
+            "const reports =[ {\"a\":1} ];let f = (x) => {x}; window.y= {\"b\":2}; z == [1]",
+            9,
+            &arena,
+        );
         assert_eq!(script.hash() == again.hash(), script.code == again.code);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bumpalo::Bump;
 use scraper::{ElementRef, Html, Node as Parsed};
 
 use super::mask::{self, Mask};
@@ -38,8 +39,9 @@ pub(super) struct Element<'t> {
 
 /// What is read of a page, and how.
 #[derive(Clone, Copy)]
-pub(super) struct Reading<'r> {
+pub(super) struct Reading<'r, 't> {
     rules: &'r Rules,
+    arena: &'t Bump,
     preformatted: bool,
     /// Levels that may still follow.
     depth: usize,
@@ -181,8 +183,8 @@ pub(super) fn is_deep(text: &str, depth: usize) -> bool {
 }
 
 /// The page's tree; None if it nests more deeply than allowed.
-pub(super) fn read<'t>(html: &'t Html, rules: &Rules) -> Option<Element<'t>> {
-    let reading = Reading { rules, preformatted: false, depth: rules.limits().depth };
+pub(super) fn read<'t>(html: &'t Html, rules: &Rules, arena: &'t Bump) -> Option<Element<'t>> {
+    let reading = Reading { rules, arena, preformatted: false, depth: rules.limits().depth };
     let root = html.root_element();
     if rules.only_selectors().is_empty() {
         return Element::read(root, reading);
@@ -238,7 +240,7 @@ impl<'t> Text<'t> {
 // === impl Element ===
 
 impl<'t> Element<'t> {
-    fn read(element: ElementRef<'t>, reading: Reading<'_>) -> Option<Self> {
+    fn read(element: ElementRef<'t>, reading: Reading<'_, 't>) -> Option<Self> {
         let depth = reading.depth.checked_sub(1)?;
         let tag = element.value().name();
         let reading =
@@ -246,7 +248,7 @@ impl<'t> Element<'t> {
         let attributes = attributes(element, reading.rules.masks());
         let mut read = Self { tag, attributes, children: Vec::new(), script: None, hash: 0 };
         if matches!(tag, "script" | "style") {
-            read.read_script(element, depth);
+            read.read_script(element, depth, reading.arena);
         } else {
             read.read_children(element, reading)?;
         }
@@ -254,7 +256,7 @@ impl<'t> Element<'t> {
         Some(read)
     }
 
-    fn read_children(&mut self, element: ElementRef<'t>, reading: Reading<'_>) -> Option<()> {
+    fn read_children(&mut self, element: ElementRef<'t>, reading: Reading<'_, 't>) -> Option<()> {
         let mut texts = Cow::Borrowed("");
         // A template's content hangs below a fragment.
         for child in element.children() {
@@ -337,10 +339,11 @@ impl<'t> Element<'t> {
     }
 
     /// Of a script or style sheet the parser makes one text.
-    fn read_script(&mut self, element: ElementRef<'t>, depth: usize) {
+    fn read_script(&mut self, element: ElementRef<'t>, depth: usize, arena: &'t Bump) {
         let text = element.text().next().unwrap_or_default();
         let is_json = self.attribute("type").is_some_and(|mime| mime.to_ascii_lowercase().contains("json"));
-        let script = if is_json { Script::json(text, depth) } else { Script::code(text, depth) };
+        let script =
+            if is_json { Script::json(text, depth, arena) } else { Script::code(text, depth, arena) };
         self.script = Some(Box::new(script));
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use bumpalo::Bump;
+
 use super::script::Script;
 use super::tree::{Child, Element};
 use crate::compare::align::Alignment;
@@ -30,15 +32,21 @@ struct Siblings<'e> {
 }
 
 /// Compares two elements.
-pub(super) fn element(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &mut Collector<'_>) {
+pub(super) fn element<'t>(
+    from: &Element<'t>,
+    to: &Element<'t>,
+    place: &Place,
+    arena: &'t Bump,
+    collector: &mut Collector<'_>,
+) {
     if from.hash() == to.hash() || !collector.spend(from.children.len() + to.children.len() + 1) {
         return;
     }
     attributes(from, to, place, collector);
     if let (Some(left), Some(right)) = (&from.script, &to.script) {
-        script(left, right, &script_place(from, to, place), collector);
+        script(left, right, &script_place(from, to, place), arena, collector);
     }
-    children(from, to, place, collector);
+    children(from, to, place, arena, collector);
 }
 
 fn attributes(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &mut Collector<'_>) {
@@ -76,7 +84,13 @@ fn script_place(from: &Element<'_>, to: &Element<'_>, place: &Place) -> Place {
     }
 }
 
-fn script(from: &Script<'_>, to: &Script<'_>, place: &Place, collector: &mut Collector<'_>) {
+fn script<'t>(
+    from: &Script<'t>,
+    to: &Script<'t>,
+    place: &Place,
+    arena: &'t Bump,
+    collector: &mut Collector<'_>,
+) {
     let comparable = from.data.len() == to.data.len()
         && from.data.iter().zip(&to.data).all(|((name, _), (other, _))| name == other);
     if !comparable || from.code != to.code {
@@ -93,12 +107,18 @@ fn script(from: &Script<'_>, to: &Script<'_>, place: &Place, collector: &mut Col
     if comparable {
         for ((name, left), (_, right)) in from.data.iter().zip(&to.data) {
             let path = Path::under(format!("{}!{name}", place.path));
-            json::documents(left.clone(), right.clone(), path, collector);
+            json::documents(*left, *right, path, arena, collector);
         }
     }
 }
 
-fn children(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &mut Collector<'_>) {
+fn children<'t>(
+    from: &Element<'t>,
+    to: &Element<'t>,
+    place: &Place,
+    arena: &'t Bump,
+    collector: &mut Collector<'_>,
+) {
     let cells = from.children.len().saturating_mul(to.children.len()).min(CELLS);
     if !collector.spend(cells) {
         return;
@@ -113,7 +133,7 @@ fn children(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &mut
         let (Some(left), Some(right)) = (from.children.get(*i), to.children.get(*j)) else { continue };
         let below = siblings.place(place, left, siblings.from.get(*i));
         match (left, right) {
-            (Child::Element(left), Child::Element(right)) => element(left, right, &below, collector),
+            (Child::Element(left), Child::Element(right)) => element(left, right, &below, arena, collector),
             (Child::Text(left), Child::Text(right)) if left.text != right.text => {
                 let class = class::texts(&left.text, &right.text);
                 collector.push(

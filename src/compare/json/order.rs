@@ -124,7 +124,7 @@ impl<'n> Aligned<'n> {
 
     fn candidates(&self) -> impl Iterator<Item = &'n str> {
         let members = match self.from.first().map(Node::value) {
-            Some(Value::Object(members)) => members.as_slice(),
+            Some(Value::Object(members)) => *members,
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_))
             | None => &[],
         };
