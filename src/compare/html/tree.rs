@@ -12,6 +12,8 @@ use crate::compare::rules::Rules;
 
 /// Longest text that [`Element::render`] begins to write, in bytes; the difference cuts it further.
 const RENDERED_BYTES: usize = 600;
+/// Children of an element whose room is taken at once.
+const FEW: usize = 4;
 /// Longest name that an element known here has, in bytes.
 const NAME_BYTES: usize = 16;
 
@@ -257,6 +259,9 @@ impl<'t> Element<'t> {
     }
 
     fn read_children(&mut self, element: ElementRef<'t>, reading: Reading<'_, 't>) -> Option<()> {
+        // Most elements have one child or two, for which a vector that grows has too much room.
+        let few = element.children().take(FEW + 1).count();
+        self.children.reserve_exact(if few <= FEW { few } else { 2 * FEW });
         let mut texts = Cow::Borrowed("");
         // A template's content hangs below a fragment.
         for child in element.children() {

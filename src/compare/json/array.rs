@@ -140,7 +140,7 @@ fn detect_key<'n>(from: &'n [Node<'n>], to: &[Node<'_>]) -> Option<&'n str> {
     let Value::Object(members) = from.first()?.value() else { return None };
     to.first()?;
     let mut candidates: Vec<(usize, &str)> =
-        members.iter().filter_map(|member| Some((rank(&member.name)?, &*member.name))).collect();
+        members.iter().filter_map(|member| Some((rank(member.name)?, member.name))).collect();
     candidates.sort_unstable();
     candidates.dedup();
     let most = from.len().min(to.len());

@@ -128,7 +128,7 @@ impl<'n> Aligned<'n> {
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_))
             | None => &[],
         };
-        members.iter().take(MEMBERS).map(|member| &*member.name)
+        members.iter().take(MEMBERS).map(|member| member.name)
     }
 
     /// True for a number or an instant that both sides are sorted by.
