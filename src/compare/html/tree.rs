@@ -1,4 +1,5 @@
-//! A page as a tree in which only what counts is left. It borrows from the parser's own tree.
+//! A page as a tree in which only what counts is left. It lives in an arena, so that the parser's own, which is many
+//! times as large, can go before the other page is parsed.
 
 use std::borrow::Cow;
 
@@ -25,7 +26,7 @@ pub(super) enum Child<'t> {
 }
 
 pub(super) struct Text<'t> {
-    pub(super) text: Cow<'t, str>,
+    pub(super) text: &'t str,
     hash: u64,
 }
 
@@ -185,14 +186,14 @@ pub(super) fn is_deep(text: &str, depth: usize) -> bool {
 }
 
 /// The page's tree; None if it nests more deeply than allowed.
-pub(super) fn read<'t>(html: &'t Html, rules: &Rules, arena: &'t Bump) -> Option<Element<'t>> {
+pub(super) fn read<'t>(html: &Html, rules: &Rules, arena: &'t Bump) -> Option<Element<'t>> {
     let reading = Reading { rules, arena, preformatted: false, depth: rules.limits().depth };
     let root = html.root_element();
     if rules.only_selectors().is_empty() {
         return Element::read(root, reading);
     }
     let chosen =
-        |element: &ElementRef<'t>| rules.only_selectors().iter().any(|selector| selector.matches(element));
+        |element: &ElementRef<'_>| rules.only_selectors().iter().any(|selector| selector.matches(element));
     let outermost = root.descendent_elements().filter(|element| {
         chosen(element) && !element.ancestors().filter_map(ElementRef::wrap).any(|above| chosen(&above))
     });
@@ -233,8 +234,8 @@ impl Child<'_> {
 // === impl Text ===
 
 impl<'t> Text<'t> {
-    fn new(text: Cow<'t, str>) -> Self {
-        let hash = mixed(1, hash::text(&text));
+    fn new(text: &'t str) -> Self {
+        let hash = mixed(1, hash::text(text));
         Self { text, hash }
     }
 }
@@ -242,12 +243,12 @@ impl<'t> Text<'t> {
 // === impl Element ===
 
 impl<'t> Element<'t> {
-    fn read(element: ElementRef<'t>, reading: Reading<'_, 't>) -> Option<Self> {
+    fn read(element: ElementRef<'_>, reading: Reading<'_, 't>) -> Option<Self> {
         let depth = reading.depth.checked_sub(1)?;
-        let tag = element.value().name();
+        let tag = &*reading.arena.alloc_str(element.value().name());
         let reading =
             Reading { preformatted: reading.preformatted || is_preformatted(tag), depth, ..reading };
-        let attributes = attributes(element, reading.rules.masks());
+        let attributes = attributes(element, reading.rules.masks(), reading.arena);
         let mut read = Self { tag, attributes, children: Vec::new(), script: None, hash: 0 };
         if matches!(tag, "script" | "style") {
             read.read_script(element, depth, reading.arena);
@@ -258,11 +259,11 @@ impl<'t> Element<'t> {
         Some(read)
     }
 
-    fn read_children(&mut self, element: ElementRef<'t>, reading: Reading<'_, 't>) -> Option<()> {
+    fn read_children<'h>(&mut self, element: ElementRef<'h>, reading: Reading<'_, 't>) -> Option<()> {
         // Most elements have one child or two, for which a vector that grows has too much room.
         let few = element.children().take(FEW + 1).count();
         self.children.reserve_exact(if few <= FEW { few } else { 2 * FEW });
-        let mut texts = Cow::Borrowed("");
+        let mut texts: Cow<'h, str> = Cow::Borrowed("");
         // A template's content hangs below a fragment.
         for child in element.children() {
             let fragment = matches!(child.value(), Parsed::Fragment);
@@ -277,7 +278,7 @@ impl<'t> Element<'t> {
                             continue;
                         }
                         let inline = is_inline(child.value().name());
-                        self.take_text(&mut texts, reading.preformatted, inline);
+                        self.take_text(&mut texts, reading, inline);
                         self.children.push(Child::Element(Self::read(child, reading)?));
                     }
                     // Comments do not count, and text goes on behind them.
@@ -289,7 +290,7 @@ impl<'t> Element<'t> {
                 }
             }
         }
-        self.take_text(&mut texts, reading.preformatted, is_inline(self.tag));
+        self.take_text(&mut texts, reading, is_inline(self.tag));
         Some(())
     }
 
@@ -324,7 +325,7 @@ impl<'t> Element<'t> {
         for child in self.children.iter().take(64) {
             match child {
                 Child::Element(element) => element.write(text),
-                Child::Text(content) => text.push_str(&content.text),
+                Child::Text(content) => text.push_str(content.text),
             }
         }
         text.push_str(&format!("</{}>", self.tag));
@@ -332,20 +333,20 @@ impl<'t> Element<'t> {
 
     /// Takes the text up to an element or the end, with its white space folded: runs to one space, none beside what is
     /// not in a line of text. What stands before it is the last child, if any: texts are taken whole.
-    fn take_text(&mut self, texts: &mut Cow<'t, str>, preformatted: bool, line_after: bool) {
+    fn take_text(&mut self, texts: &mut Cow<'_, str>, reading: Reading<'_, 't>, line_after: bool) {
         let mut text = std::mem::take(texts);
-        if !preformatted {
+        if !reading.preformatted {
             let line_before = self.children.last().map_or_else(|| is_inline(self.tag), Child::is_inline);
             text = fold(text, line_before, line_after);
         }
         if !text.is_empty() {
-            self.children.push(Child::Text(Text::new(text)));
+            self.children.push(Child::Text(Text::new(reading.arena.alloc_str(&text))));
         }
     }
 
     /// Of a script or style sheet the parser makes one text.
-    fn read_script(&mut self, element: ElementRef<'t>, depth: usize, arena: &'t Bump) {
-        let text = element.text().next().unwrap_or_default();
+    fn read_script(&mut self, element: ElementRef<'_>, depth: usize, arena: &'t Bump) {
+        let text = &*arena.alloc_str(element.text().next().unwrap_or_default());
         let is_json = self.attribute("type").is_some_and(|mime| mime.to_ascii_lowercase().contains("json"));
         let script =
             if is_json { Script::json(text, depth, arena) } else { Script::code(text, depth, arena) };
@@ -361,11 +362,14 @@ impl<'t> Element<'t> {
     }
 }
 
-fn attributes<'t>(element: ElementRef<'t>, masks: &[Mask]) -> Vec<(&'t str, Cow<'t, str>)> {
+fn attributes<'t>(element: ElementRef<'_>, masks: &[Mask], arena: &'t Bump) -> Vec<(&'t str, Cow<'t, str>)> {
     let element = element.value();
     let mut attributes: Vec<(&str, Cow<'_, str>)> = element
         .attrs()
-        .map(|(name, value)| (name, if name == "class" { classes(value) } else { Cow::Borrowed(value) }))
+        .map(|(name, value)| {
+            let value = &*arena.alloc_str(value);
+            (&*arena.alloc_str(name), if name == "class" { classes(value) } else { Cow::Borrowed(value) })
+        })
         .collect();
     attributes.sort_unstable();
     mask::apply(element.name(), &mut attributes, masks);

@@ -135,13 +135,13 @@ fn children<'t>(
         match (left, right) {
             (Child::Element(left), Child::Element(right)) => element(left, right, &below, arena, collector),
             (Child::Text(left), Child::Text(right)) if left.text != right.text => {
-                let class = class::texts(&left.text, &right.text);
+                let class = class::texts(left.text, right.text);
                 collector.push(
                     below.path,
                     below.at,
                     Kind::Changed,
                     class,
-                    Sides::both(&*left.text, &*right.text),
+                    Sides::both(left.text, right.text),
                 );
             }
             (Child::Element(_) | Child::Text(_), _) => {}
@@ -268,7 +268,7 @@ impl Child<'_> {
     fn render(&self) -> String {
         match self {
             Self::Element(element) => element.render(),
-            Self::Text(text) => text.text.clone().into_owned(),
+            Self::Text(text) => text.text.to_owned(),
         }
     }
 }
