@@ -27,6 +27,9 @@ use walk::Walk;
 pub(super) fn compare(from: &str, to: &str, collector: &mut Collector<'_>) {
     let depth = collector.rules.limits().depth;
     let arena = Bump::new();
+    if from == to && parse(from, depth, &arena).is_ok() {
+        return;
+    }
     match (parse(from, depth, &arena), parse(to, depth, &arena)) {
         (Ok(from), Ok(to)) => documents(from, to, Path::default(), &arena, collector),
         (Err(ParseError::Depth), _) | (_, Err(ParseError::Depth)) => collector.limit(Limit::Depth),

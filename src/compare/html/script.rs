@@ -9,21 +9,22 @@ use crate::compare::json::{Node, parse, parse_prefix};
 const ASSIGNMENTS: usize = 64;
 
 /// A script's content.
+#[derive(Clone, Copy)]
 pub(super) struct Script<'t> {
     /// As written.
     pub(super) text: &'t str,
     /// The code, with white space folded and a mark in place of each piece of data.
-    pub(super) code: String,
+    pub(super) code: &'t str,
     /// The data by the name it is assigned to; without a name if it is all there is.
-    pub(super) data: Vec<(&'t str, Node<'t>)>,
+    pub(super) data: &'t [(&'t str, Node<'t>)],
 }
 
 impl<'t> Script<'t> {
     /// A script whose type says that it is JSON.
     pub(super) fn json(text: &'t str, depth: usize, arena: &'t Bump) -> Self {
         match parse(text, depth, arena) {
-            Ok(node) => Self { text, code: String::new(), data: vec![("", node)] },
-            Err(_) => Self { text, code: folded(text), data: Vec::new() },
+            Ok(node) => Self { text, code: "", data: arena.alloc_slice_copy(&[("", node)]) },
+            Err(_) => Self { text, code: arena.alloc_str(&folded(text)), data: &[] },
         }
     }
 
@@ -50,11 +51,11 @@ impl<'t> Script<'t> {
             }
         }
         code.push_str(rest);
-        Self { text, code: folded(&code), data }
+        Self { text, code: arena.alloc_str(&folded(&code)), data: arena.alloc_slice_copy(&data) }
     }
 
     pub(super) fn hash(&self) -> u64 {
-        self.data.iter().fold(hash::text(&self.code), |state, (name, node)| {
+        self.data.iter().fold(hash::text(self.code), |state, (name, node)| {
             mixed(mixed(state, hash::text(name)), node.hash())
         })
     }

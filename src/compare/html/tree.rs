@@ -13,30 +13,31 @@ use crate::compare::rules::Rules;
 
 /// Longest text that [`Element::render`] begins to write, in bytes; the difference cuts it further.
 const RENDERED_BYTES: usize = 600;
-/// Children of an element whose room is taken at once.
-const FEW: usize = 4;
 /// Longest name that an element known here has, in bytes.
 const NAME_BYTES: usize = 16;
 
 /// What an element contains.
+#[derive(Clone, Copy)]
 pub(super) enum Child<'t> {
     Element(Element<'t>),
     /// Folded text; never empty.
     Text(Text<'t>),
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Text<'t> {
     pub(super) text: &'t str,
     hash: u64,
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Element<'t> {
     pub(super) tag: &'t str,
     /// Sorted by name; a class list is sorted, too; volatile tokens are masked.
-    pub(super) attributes: Vec<(&'t str, Cow<'t, str>)>,
-    pub(super) children: Vec<Child<'t>>,
+    pub(super) attributes: &'t [(&'t str, &'t str)],
+    pub(super) children: &'t [Child<'t>],
     /// A script's content, in place of children.
-    pub(super) script: Option<Box<Script<'t>>>,
+    pub(super) script: Option<&'t Script<'t>>,
     hash: u64,
 }
 
@@ -190,7 +191,7 @@ pub(super) fn read<'t>(html: &Html, rules: &Rules, arena: &'t Bump) -> Option<El
     let reading = Reading { rules, arena, preformatted: false, depth: rules.limits().depth };
     let root = html.root_element();
     if rules.only_selectors().is_empty() {
-        return Element::read(root, reading);
+        return Element::read(root, reading, &mut Vec::new());
     }
     let chosen =
         |element: &ElementRef<'_>| rules.only_selectors().iter().any(|selector| selector.matches(element));
@@ -198,9 +199,15 @@ pub(super) fn read<'t>(html: &Html, rules: &Rules, arena: &'t Bump) -> Option<El
         chosen(element) && !element.ancestors().filter_map(ElementRef::wrap).any(|above| chosen(&above))
     });
     let children = outermost
-        .map(|element| Some(Child::Element(Element::read(element, reading)?)))
-        .collect::<Option<_>>()?;
-    let mut page = Element { tag: "html", attributes: Vec::new(), children, script: None, hash: 0 };
+        .map(|element| Some(Child::Element(Element::read(element, reading, &mut Vec::new())?)))
+        .collect::<Option<Vec<_>>>()?;
+    let mut page = Element {
+        tag: "html",
+        attributes: &[],
+        children: arena.alloc_slice_copy(&children),
+        script: None,
+        hash: 0,
+    };
     page.hash = page.take_hash();
     Some(page)
 }
@@ -243,26 +250,30 @@ impl<'t> Text<'t> {
 // === impl Element ===
 
 impl<'t> Element<'t> {
-    fn read(element: ElementRef<'_>, reading: Reading<'_, 't>) -> Option<Self> {
+    fn read(element: ElementRef<'_>, reading: Reading<'_, 't>, stack: &mut Vec<Child<'t>>) -> Option<Self> {
         let depth = reading.depth.checked_sub(1)?;
         let tag = &*reading.arena.alloc_str(element.value().name());
         let reading =
             Reading { preformatted: reading.preformatted || is_preformatted(tag), depth, ..reading };
         let attributes = attributes(element, reading.rules.masks(), reading.arena);
-        let mut read = Self { tag, attributes, children: Vec::new(), script: None, hash: 0 };
+        let mut read = Self { tag, attributes, children: &[], script: None, hash: 0 };
         if matches!(tag, "script" | "style") {
             read.read_script(element, depth, reading.arena);
         } else {
-            read.read_children(element, reading)?;
+            read.read_children(element, reading, stack)?;
         }
         read.hash = read.take_hash();
         Some(read)
     }
 
-    fn read_children<'h>(&mut self, element: ElementRef<'h>, reading: Reading<'_, 't>) -> Option<()> {
-        // Most elements have one child or two, for which a vector that grows has too much room.
-        let few = element.children().take(FEW + 1).count();
-        self.children.reserve_exact(if few <= FEW { few } else { 2 * FEW });
+    /// Reads the children onto a stack that all elements share, and from there into the arena.
+    fn read_children<'h>(
+        &mut self,
+        element: ElementRef<'h>,
+        reading: Reading<'_, 't>,
+        stack: &mut Vec<Child<'t>>,
+    ) -> Option<()> {
+        let first = stack.len();
         let mut texts: Cow<'h, str> = Cow::Borrowed("");
         // A template's content hangs below a fragment.
         for child in element.children() {
@@ -278,8 +289,9 @@ impl<'t> Element<'t> {
                             continue;
                         }
                         let inline = is_inline(child.value().name());
-                        self.take_text(&mut texts, reading, inline);
-                        self.children.push(Child::Element(Self::read(child, reading)?));
+                        self.take_text(&mut texts, reading, inline, first, stack);
+                        let child = Self::read(child, reading, stack)?;
+                        stack.push(Child::Element(child));
                     }
                     // Comments do not count, and text goes on behind them.
                     Parsed::Document
@@ -290,7 +302,9 @@ impl<'t> Element<'t> {
                 }
             }
         }
-        self.take_text(&mut texts, reading, is_inline(self.tag));
+        self.take_text(&mut texts, reading, is_inline(self.tag), first, stack);
+        self.children = reading.arena.alloc_slice_copy(stack.get(first..)?);
+        stack.truncate(first);
         Some(())
     }
 
@@ -299,7 +313,7 @@ impl<'t> Element<'t> {
     }
 
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(other, _)| *other == name).map(|(_, value)| &**value)
+        self.attributes.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
     }
 
     /// The element as HTML, cut soon after the length that a difference shows.
@@ -315,7 +329,7 @@ impl<'t> Element<'t> {
         }
         text.push('<');
         text.push_str(self.tag);
-        for (name, value) in &self.attributes {
+        for (name, value) in self.attributes {
             text.push_str(&format!(" {name}=\"{value}\""));
         }
         text.push('>');
@@ -333,14 +347,22 @@ impl<'t> Element<'t> {
 
     /// Takes the text up to an element or the end, with its white space folded: runs to one space, none beside what is
     /// not in a line of text. What stands before it is the last child, if any: texts are taken whole.
-    fn take_text(&mut self, texts: &mut Cow<'_, str>, reading: Reading<'_, 't>, line_after: bool) {
+    fn take_text(
+        &self,
+        texts: &mut Cow<'_, str>,
+        reading: Reading<'_, 't>,
+        line_after: bool,
+        first: usize,
+        stack: &mut Vec<Child<'t>>,
+    ) {
         let mut text = std::mem::take(texts);
         if !reading.preformatted {
-            let line_before = self.children.last().map_or_else(|| is_inline(self.tag), Child::is_inline);
+            let before = stack.get(first..).and_then(<[_]>::last);
+            let line_before = before.map_or_else(|| is_inline(self.tag), Child::is_inline);
             text = fold(text, line_before, line_after);
         }
         if !text.is_empty() {
-            self.children.push(Child::Text(Text::new(reading.arena.alloc_str(&text))));
+            stack.push(Child::Text(Text::new(reading.arena.alloc_str(&text))));
         }
     }
 
@@ -350,7 +372,7 @@ impl<'t> Element<'t> {
         let is_json = self.attribute("type").is_some_and(|mime| mime.to_ascii_lowercase().contains("json"));
         let script =
             if is_json { Script::json(text, depth, arena) } else { Script::code(text, depth, arena) };
-        self.script = Some(Box::new(script));
+        self.script = Some(arena.alloc(script));
     }
 
     fn take_hash(&self) -> u64 {
@@ -358,26 +380,29 @@ impl<'t> Element<'t> {
             mixed(mixed(state, hash::text(name)), hash::text(value))
         });
         let children = self.children.iter().fold(attributes, |state, child| mixed(state, child.hash()));
-        mixed(children, self.script.as_ref().map_or(0, |script| script.hash()))
+        mixed(children, self.script.map_or(0, Script::hash))
     }
 }
 
-fn attributes<'t>(element: ElementRef<'_>, masks: &[Mask], arena: &'t Bump) -> Vec<(&'t str, Cow<'t, str>)> {
+fn attributes<'t>(element: ElementRef<'_>, masks: &[Mask], arena: &'t Bump) -> &'t [(&'t str, &'t str)] {
     let element = element.value();
-    let mut attributes: Vec<(&str, Cow<'_, str>)> = element
-        .attrs()
-        .map(|(name, value)| {
-            let value = &*arena.alloc_str(value);
-            (&*arena.alloc_str(name), if name == "class" { classes(value) } else { Cow::Borrowed(value) })
-        })
-        .collect();
+    let mut written = element.attrs();
+    let attributes = arena.alloc_slice_fill_with(element.attrs().count(), |_| {
+        let (name, value) = written.next().unwrap_or_default();
+        let value = if name == "class" { classes(value) } else { Cow::Borrowed(value) };
+        (&*arena.alloc_str(name), &*arena.alloc_str(&value))
+    });
     attributes.sort_unstable();
-    mask::apply(element.name(), &mut attributes, masks);
+    mask::apply(element.name(), attributes, masks, arena);
     attributes
 }
 
 fn classes(value: &str) -> Cow<'_, str> {
-    if !value.bytes().any(|byte| byte.is_ascii_whitespace()) {
+    let apart = value.split(' ');
+    if !value.bytes().any(|byte| byte.is_ascii_whitespace() && byte != b' ')
+        && apart.clone().zip(apart.skip(1)).all(|(class, next)| class < next)
+        && !value.starts_with(' ')
+    {
         return Cow::Borrowed(value);
     }
     let mut classes: Vec<&str> = value.split_ascii_whitespace().collect();

@@ -43,7 +43,7 @@ pub(super) fn element<'t>(
         return;
     }
     attributes(from, to, place, collector);
-    if let (Some(left), Some(right)) = (&from.script, &to.script) {
+    if let (Some(left), Some(right)) = (from.script, to.script) {
         script(left, right, &script_place(from, to, place), arena, collector);
     }
     children(from, to, place, arena, collector);
@@ -59,17 +59,17 @@ fn attributes(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &m
             sides,
         );
     };
-    for (name, value) in &from.attributes {
+    for (name, value) in from.attributes {
         match to.attribute(name) {
-            Some(other) if other == &**value => {}
+            Some(other) if other == *value => {}
             Some(other) => {
-                report(name, Kind::Changed, class::texts(value, other), Sides::both(&**value, other))
+                report(name, Kind::Changed, class::texts(value, other), Sides::both(*value, other))
             }
-            None => report(name, Kind::Removed, Class::Value, Sides::from_only(&**value)),
+            None => report(name, Kind::Removed, Class::Value, Sides::from_only(*value)),
         }
     }
     for (name, value) in to.attributes.iter().filter(|(name, _)| from.attribute(name).is_none()) {
-        report(name, Kind::Added, Class::Value, Sides::to_only(&**value));
+        report(name, Kind::Added, Class::Value, Sides::to_only(*value));
     }
 }
 
@@ -92,7 +92,7 @@ fn script<'t>(
     collector: &mut Collector<'_>,
 ) {
     let comparable = from.data.len() == to.data.len()
-        && from.data.iter().zip(&to.data).all(|((name, _), (other, _))| name == other);
+        && from.data.iter().zip(to.data).all(|((name, _), (other, _))| name == other);
     if !comparable || from.code != to.code {
         let sides = Sides::both(from.text, to.text);
         let class = class::texts(from.text, to.text);
@@ -105,7 +105,7 @@ fn script<'t>(
         );
     }
     if comparable {
-        for ((name, left), (_, right)) in from.data.iter().zip(&to.data) {
+        for ((name, left), (_, right)) in from.data.iter().zip(to.data) {
             let path = Path::under(format!("{}!{name}", place.path));
             json::documents(*left, *right, path, arena, collector);
         }
@@ -123,10 +123,10 @@ fn children<'t>(
     if !collector.spend(cells) {
         return;
     }
-    let alignment = align(&from.children, &to.children);
-    let siblings = Siblings::of(&from.children, &to.children);
+    let alignment = align(from.children, to.children);
+    let siblings = Siblings::of(from.children, to.children);
     if alignment.is_moved() {
-        let sides = Sides::both(outline(&from.children), outline(&to.children));
+        let sides = Sides::both(outline(from.children), outline(to.children));
         collector.push(place.path.clone(), place.at.clone(), Kind::Moved, Class::Order, sides);
     }
     for (i, j) in &alignment.pairs {
@@ -148,8 +148,8 @@ fn children<'t>(
         }
     }
     for (kind, side, positions, numbers) in [
-        (Kind::Removed, &from.children, &alignment.removed, &siblings.from),
-        (Kind::Added, &to.children, &alignment.added, &siblings.to),
+        (Kind::Removed, from.children, &alignment.removed, &siblings.from),
+        (Kind::Added, to.children, &alignment.added, &siblings.to),
     ] {
         for position in positions {
             let Some(child) = side.get(*position) else { continue };
