@@ -3,6 +3,7 @@
 mod entity;
 mod timestamp;
 
+use bumpalo::Bump;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::difference::{Class, Kind};
@@ -78,8 +79,8 @@ fn are_one_text(from: &str, to: &str) -> bool {
 }
 
 /// The document in a string that holds an array or an object.
-pub(super) fn json_in(text: &str) -> Option<Node<'_>> {
-    text.trim_start().starts_with(['[', '{']).then(|| parse(text, NESTED_DEPTH).ok()).flatten()
+pub(super) fn json_in<'a>(text: &'a str, arena: &'a Bump) -> Option<Node<'a>> {
+    text.trim_start().starts_with(['[', '{']).then(|| parse(text, NESTED_DEPTH, arena).ok()).flatten()
 }
 
 /// A text that sorts as its instant, where it is a timestamp.
@@ -88,11 +89,12 @@ pub(super) fn instant(text: &str) -> Option<i128> {
 }
 
 fn holds_json(text: &str, array: bool) -> bool {
-    json_in(text).is_some_and(|node| matches!(node.value(), Value::Array(_)) == array)
+    json_in(text, &Bump::new()).is_some_and(|node| matches!(node.value(), Value::Array(_)) == array)
 }
 
 fn hold_one_document(from: &str, to: &str) -> bool {
-    matches!((json_in(from), json_in(to)), (Some(from), Some(to)) if from.same(&to))
+    let arena = Bump::new();
+    matches!((json_in(from, &arena), json_in(to, &arena)), (Some(from), Some(to)) if from.same(&to))
 }
 
 fn is_empty(value: &Value<'_>) -> bool {
@@ -109,7 +111,8 @@ mod tests {
     use super::*;
 
     fn classes(from: &str, to: &str, booleans: bool) -> Option<(Kind, Class)> {
-        values(&parse(from, 9).unwrap(), &parse(to, 9).unwrap(), || booleans)
+        let arena = Bump::new();
+        values(&parse(from, 9, &arena).unwrap(), &parse(to, 9, &arena).unwrap(), || booleans)
     }
 
     #[test]

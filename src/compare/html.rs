@@ -8,11 +8,13 @@ mod script;
 mod tree;
 mod walk;
 
+use bumpalo::Bump;
 use scraper::Html;
 
 pub use mask::Mask;
 
 use super::difference::{Class, Collector, Kind, Limit, Sides};
+use tree::Element;
 use walk::Place;
 
 /// Compares two pages.
@@ -20,17 +22,17 @@ pub(super) fn compare(from: &str, to: &str, collector: &mut Collector<'_>) {
     if is_deep(from, to, collector) {
         return;
     }
-    let (from, to) = (Html::parse_document(from), Html::parse_document(to));
-    // The type itself is html5ever's, which scraper does not pass on.
-    let mode = |html: &Html| match format!("{:?}", html.quirks_mode).as_str() {
-        "Quirks" => "quirks mode",
-        _ => "standards mode",
+    let (rules, arena) = (collector.rules, Bump::new());
+    let read = |text: &str| {
+        let html = Html::parse_document(text);
+        (mode(&html), tree::read(&html, rules, &arena))
     };
-    if mode(&from) != mode(&to) {
-        let sides = Sides::both(mode(&from), mode(&to));
+    let ((from_mode, from), (to_mode, to)) = (read(from), read(to));
+    if from_mode != to_mode {
+        let sides = Sides::both(from_mode, to_mode);
         collector.push("!doctype".to_owned(), "!doctype".to_owned(), Kind::Changed, Class::Value, sides);
     }
-    trees(&from, &to, &Place::root(), collector);
+    trees(from, to, &Place::root(), &arena, collector);
 }
 
 /// Compares two pieces of a page that stand in a JSON member; its path and the path with positions stand before theirs.
@@ -38,8 +40,17 @@ pub(super) fn fragments(from: &str, to: &str, path: &str, at: &str, collector: &
     if is_deep(from, to, collector) {
         return;
     }
-    let (from, to) = (Html::parse_fragment(from), Html::parse_fragment(to));
-    trees(&from, &to, &Place::within(path, at), collector);
+    let (rules, arena) = (collector.rules, Bump::new());
+    let read = |text: &str| tree::read(&Html::parse_fragment(text), rules, &arena);
+    trees(read(from), read(to), &Place::within(path, at), &arena, collector);
+}
+
+/// How browsers lay the page out. The type itself is html5ever's, which scraper does not pass on.
+fn mode(html: &Html) -> &'static str {
+    match format!("{:?}", html.quirks_mode).as_str() {
+        "Quirks" => "quirks mode",
+        _ => "standards mode",
+    }
 }
 
 fn is_deep(from: &str, to: &str, collector: &mut Collector<'_>) -> bool {
@@ -51,9 +62,16 @@ fn is_deep(from: &str, to: &str, collector: &mut Collector<'_>) -> bool {
     deep
 }
 
-fn trees(from: &Html, to: &Html, place: &Place, collector: &mut Collector<'_>) {
-    match (tree::read(from, collector.rules), tree::read(to, collector.rules)) {
-        (Some(from), Some(to)) => walk::element(&from, &to, place, collector),
+/// Compares two trees, if neither nests too deeply.
+fn trees<'t>(
+    from: Option<Element<'t>>,
+    to: Option<Element<'t>>,
+    place: &Place,
+    arena: &'t Bump,
+    collector: &mut Collector<'_>,
+) {
+    match (from, to) {
+        (Some(from), Some(to)) => walk::element(&from, &to, place, arena, collector),
         (None, _) | (_, None) => collector.limit(Limit::Depth),
     }
 }

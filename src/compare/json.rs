@@ -16,6 +16,8 @@ pub(super) use array::KEYS;
 pub(super) use node::{Node, Value};
 pub(super) use parse::{ParseError, parse, parse_prefix};
 
+use bumpalo::Bump;
+
 use super::difference::{Collector, Limit, Sides};
 use super::path::Path;
 use super::rules;
@@ -24,20 +26,30 @@ use walk::Walk;
 /// Compares two bodies that should be JSON.
 pub(super) fn compare(from: &str, to: &str, collector: &mut Collector<'_>) {
     let depth = collector.rules.limits().depth;
-    match (parse(from, depth), parse(to, depth)) {
-        (Ok(from), Ok(to)) => documents(from, to, Path::default(), collector),
+    let arena = Bump::new();
+    if from == to && parse(from, depth, &arena).is_ok() {
+        return;
+    }
+    match (parse(from, depth, &arena), parse(to, depth, &arena)) {
+        (Ok(from), Ok(to)) => documents(from, to, Path::default(), &arena, collector),
         (Err(ParseError::Depth), _) | (_, Err(ParseError::Depth)) => collector.limit(Limit::Depth),
         (from, to) => collector.push_body(Sides::both(state(from.err()), state(to.err()))),
     }
 }
 
 /// Compares two documents; `path` is what stands before the pointers of their differences.
-pub(super) fn documents(mut from: Node<'_>, mut to: Node<'_>, path: Path, collector: &mut Collector<'_>) {
+pub(super) fn documents<'a>(
+    from: Node<'a>,
+    to: Node<'a>,
+    path: Path,
+    arena: &'a Bump,
+    collector: &mut Collector<'_>,
+) {
     let ignored = collector.rules.ignored();
-    if !ignored.is_empty() {
-        from.prune(ignored, &rules::starts(ignored));
-        to.prune(ignored, &rules::starts(ignored));
-    }
+    let starts = rules::starts(ignored);
+    let pruned =
+        |node: Node<'a>| if ignored.is_empty() { node } else { node.pruned(ignored, &starts, arena) };
+    let (from, to) = (pruned(from), pruned(to));
     Walk::new(path, collector).documents(&from, &to);
 }
 

@@ -1,9 +1,9 @@
 //! Volatile tokens: what a page carries that is another one each time it is made, though nobody sees a difference.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use bumpalo::Bump;
 use serde::{Serialize, Serializer};
 
 use crate::compare::difference::{UnknownName, named};
@@ -41,17 +41,17 @@ const BUSTERS: &[&str] = &["v", "ver", "version", "rev", "hash", "h", "t", "ts",
 const HASH_CHARACTERS: usize = 8;
 
 /// Masks the tokens in the attributes of one element.
-pub(super) fn apply(tag: &str, attributes: &mut [(&str, Cow<'_, str>)], masks: &[Mask]) {
+pub(super) fn apply<'t>(tag: &str, attributes: &mut [(&'t str, &'t str)], masks: &[Mask], arena: &'t Bump) {
     for mask in masks {
         match mask {
             Mask::Csrf => csrf(tag, attributes),
-            Mask::Nonce => nonce(tag, attributes),
-            Mask::Asset => asset(tag, attributes),
+            Mask::Nonce => nonce(tag, attributes, arena),
+            Mask::Asset => asset(tag, attributes, arena),
         }
     }
 }
 
-fn csrf(tag: &str, attributes: &mut [(&str, Cow<'_, str>)]) {
+fn csrf<'t>(tag: &str, attributes: &mut [(&'t str, &'t str)]) {
     let holder = match tag {
         "input" => "value",
         "meta" => "content",
@@ -65,18 +65,18 @@ fn csrf(tag: &str, attributes: &mut [(&str, Cow<'_, str>)]) {
     }
 }
 
-fn nonce(tag: &str, attributes: &mut [(&str, Cow<'_, str>)]) {
+fn nonce<'t>(tag: &str, attributes: &mut [(&'t str, &'t str)], arena: &'t Bump) {
     replace(attributes, "nonce");
     if tag == "meta" {
         for (_, value) in attributes.iter_mut().filter(|(name, _)| *name == "content") {
             if value.contains("'nonce-") {
-                *value = Cow::Owned(without_nonces(value));
+                *value = arena.alloc_str(&without_nonces(value));
             }
         }
     }
 }
 
-fn asset(tag: &str, attributes: &mut [(&str, Cow<'_, str>)]) {
+fn asset<'t>(tag: &str, attributes: &mut [(&'t str, &'t str)], arena: &'t Bump) {
     if !matches!(tag, "script" | "link" | "img" | "source" | "video" | "audio") {
         return;
     }
@@ -85,14 +85,14 @@ fn asset(tag: &str, attributes: &mut [(&str, Cow<'_, str>)]) {
         attributes.iter_mut().filter(|(name, _)| matches!(*name, "src" | "href" | "srcset" | "poster"))
     {
         if let Some(masked) = without_version(value) {
-            *value = Cow::Owned(masked);
+            *value = arena.alloc_str(&masked);
         }
     }
 }
 
-fn replace(attributes: &mut [(&str, Cow<'_, str>)], attribute: &str) {
+fn replace<'t>(attributes: &mut [(&'t str, &'t str)], attribute: &str) {
     for (_, value) in attributes.iter_mut().filter(|(name, _)| *name == attribute) {
-        *value = Cow::Borrowed(MASKED);
+        *value = MASKED;
     }
 }
 
@@ -197,10 +197,9 @@ mod tests {
     #[test]
     fn only_hidden_fields_of_known_names_hold_csrf_tokens() {
         let masked = |tag, pairs: &[(&'static str, &'static str)]| {
-            let mut attributes: Vec<(&str, Cow<'_, str>)> =
-                pairs.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))).collect();
-            apply(tag, &mut attributes, Mask::ALL);
-            attributes.iter().any(|(_, value)| value == MASKED)
+            let (arena, mut attributes) = (Bump::new(), pairs.to_vec());
+            apply(tag, &mut attributes, Mask::ALL, &arena);
+            attributes.iter().any(|(_, value)| *value == MASKED)
         };
         assert!(masked("input", &[("type", "hidden"), ("name", "csrf_token"), ("value", "a")]));
         assert!(masked("meta", &[("name", "csrf-token"), ("content", "a")]));

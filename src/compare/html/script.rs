@@ -1,5 +1,7 @@
 //! Scripts: the JSON in them, and the code around it.
 
+use bumpalo::Bump;
+
 use crate::compare::hash::{self, mixed};
 use crate::compare::json::{Node, parse, parse_prefix};
 
@@ -7,26 +9,27 @@ use crate::compare::json::{Node, parse, parse_prefix};
 const ASSIGNMENTS: usize = 64;
 
 /// A script's content.
+#[derive(Clone, Copy)]
 pub(super) struct Script<'t> {
     /// As written.
     pub(super) text: &'t str,
     /// The code, with white space folded and a mark in place of each piece of data.
-    pub(super) code: String,
+    pub(super) code: &'t str,
     /// The data by the name it is assigned to; without a name if it is all there is.
-    pub(super) data: Vec<(&'t str, Node<'t>)>,
+    pub(super) data: &'t [(&'t str, Node<'t>)],
 }
 
 impl<'t> Script<'t> {
     /// A script whose type says that it is JSON.
-    pub(super) fn json(text: &'t str, depth: usize) -> Self {
-        match parse(text, depth) {
-            Ok(node) => Self { text, code: String::new(), data: vec![("", node)] },
-            Err(_) => Self { text, code: folded(text), data: Vec::new() },
+    pub(super) fn json(text: &'t str, depth: usize, arena: &'t Bump) -> Self {
+        match parse(text, depth, arena) {
+            Ok(node) => Self { text, code: "", data: arena.alloc_slice_copy(&[("", node)]) },
+            Err(_) => Self { text, code: arena.alloc_str(&folded(text)), data: &[] },
         }
     }
 
     /// Code, in which `name = [...]` and `name = {...}` are data where they are JSON.
-    pub(super) fn code(text: &'t str, depth: usize) -> Self {
+    pub(super) fn code(text: &'t str, depth: usize, arena: &'t Bump) -> Self {
         let mut code = String::new();
         let mut data: Vec<(&str, Node<'_>)> = Vec::new();
         let mut rest = text;
@@ -41,18 +44,18 @@ impl<'t> Script<'t> {
             }
             let Some(name) = assigned(before) else { continue };
             tried += 1;
-            if let Ok((node, end)) = parse_prefix(value, depth) {
+            if let Ok((node, end)) = parse_prefix(value, depth, arena) {
                 code.push('\u{fffc}');
                 data.push((name, node));
                 rest = value.get(end..).unwrap_or_default();
             }
         }
         code.push_str(rest);
-        Self { text, code: folded(&code), data }
+        Self { text, code: arena.alloc_str(&folded(&code)), data: arena.alloc_slice_copy(&data) }
     }
 
     pub(super) fn hash(&self) -> u64 {
-        self.data.iter().fold(hash::text(&self.code), |state, (name, node)| {
+        self.data.iter().fold(hash::text(self.code), |state, (name, node)| {
             mixed(mixed(state, hash::text(name)), node.hash())
         })
     }
@@ -84,14 +87,19 @@ mod tests {
 
     #[test]
     fn assignments_of_json_are_data() {
+        let arena = Bump::new();
         let script = Script::code(
             "const reports = [{\"a\": 1}];\n  let f = (x) => {x};\nwindow.y={\"b\":2}; z == [1]",
             9,
+            &arena,
         );
         let data: Vec<_> = script.data.iter().map(|(name, node)| (*name, node.render())).collect();
         assert_eq!(data, [("reports", "[{\"a\":1}]".to_owned()), ("y", "{\"b\":2}".to_owned())]);
-        let again =
-            Script::code("const reports =[ {\"a\":1} ];let f = (x) => {x}; window.y= {\"b\":2}; z == [1]", 9);
+        let again = Script::code(
+            "const reports =[ {\"a\":1} ];let f = (x) => {x}; window.y= {\"b\":2}; z == [1]",
+            9,
+            &arena,
+        );
         assert_eq!(script.hash() == again.hash(), script.code == again.code);
     }
 }

@@ -1,7 +1,9 @@
-//! A page as a tree in which only what counts is left. It borrows from the parser's own tree.
+//! A page as a tree in which only what counts is left. It lives in an arena, so that the parser's own, which is many
+//! times as large, can go before the other page is parsed.
 
 use std::borrow::Cow;
 
+use bumpalo::Bump;
 use scraper::{ElementRef, Html, Node as Parsed};
 
 use super::mask::{self, Mask};
@@ -15,31 +17,35 @@ const RENDERED_BYTES: usize = 600;
 const NAME_BYTES: usize = 16;
 
 /// What an element contains.
+#[derive(Clone, Copy)]
 pub(super) enum Child<'t> {
     Element(Element<'t>),
     /// Folded text; never empty.
     Text(Text<'t>),
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Text<'t> {
-    pub(super) text: Cow<'t, str>,
+    pub(super) text: &'t str,
     hash: u64,
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Element<'t> {
     pub(super) tag: &'t str,
     /// Sorted by name; a class list is sorted, too; volatile tokens are masked.
-    pub(super) attributes: Vec<(&'t str, Cow<'t, str>)>,
-    pub(super) children: Vec<Child<'t>>,
+    pub(super) attributes: &'t [(&'t str, &'t str)],
+    pub(super) children: &'t [Child<'t>],
     /// A script's content, in place of children.
-    pub(super) script: Option<Box<Script<'t>>>,
+    pub(super) script: Option<&'t Script<'t>>,
     hash: u64,
 }
 
 /// What is read of a page, and how.
 #[derive(Clone, Copy)]
-pub(super) struct Reading<'r> {
+pub(super) struct Reading<'r, 't> {
     rules: &'r Rules,
+    arena: &'t Bump,
     preformatted: bool,
     /// Levels that may still follow.
     depth: usize,
@@ -181,21 +187,27 @@ pub(super) fn is_deep(text: &str, depth: usize) -> bool {
 }
 
 /// The page's tree; None if it nests more deeply than allowed.
-pub(super) fn read<'t>(html: &'t Html, rules: &Rules) -> Option<Element<'t>> {
-    let reading = Reading { rules, preformatted: false, depth: rules.limits().depth };
+pub(super) fn read<'t>(html: &Html, rules: &Rules, arena: &'t Bump) -> Option<Element<'t>> {
+    let reading = Reading { rules, arena, preformatted: false, depth: rules.limits().depth };
     let root = html.root_element();
     if rules.only_selectors().is_empty() {
-        return Element::read(root, reading);
+        return Element::read(root, reading, &mut Vec::new());
     }
     let chosen =
-        |element: &ElementRef<'t>| rules.only_selectors().iter().any(|selector| selector.matches(element));
+        |element: &ElementRef<'_>| rules.only_selectors().iter().any(|selector| selector.matches(element));
     let outermost = root.descendent_elements().filter(|element| {
         chosen(element) && !element.ancestors().filter_map(ElementRef::wrap).any(|above| chosen(&above))
     });
     let children = outermost
-        .map(|element| Some(Child::Element(Element::read(element, reading)?)))
-        .collect::<Option<_>>()?;
-    let mut page = Element { tag: "html", attributes: Vec::new(), children, script: None, hash: 0 };
+        .map(|element| Some(Child::Element(Element::read(element, reading, &mut Vec::new())?)))
+        .collect::<Option<Vec<_>>>()?;
+    let mut page = Element {
+        tag: "html",
+        attributes: &[],
+        children: arena.alloc_slice_copy(&children),
+        script: None,
+        hash: 0,
+    };
     page.hash = page.take_hash();
     Some(page)
 }
@@ -229,8 +241,8 @@ impl Child<'_> {
 // === impl Text ===
 
 impl<'t> Text<'t> {
-    fn new(text: Cow<'t, str>) -> Self {
-        let hash = mixed(1, hash::text(&text));
+    fn new(text: &'t str) -> Self {
+        let hash = mixed(1, hash::text(text));
         Self { text, hash }
     }
 }
@@ -238,24 +250,31 @@ impl<'t> Text<'t> {
 // === impl Element ===
 
 impl<'t> Element<'t> {
-    fn read(element: ElementRef<'t>, reading: Reading<'_>) -> Option<Self> {
+    fn read(element: ElementRef<'_>, reading: Reading<'_, 't>, stack: &mut Vec<Child<'t>>) -> Option<Self> {
         let depth = reading.depth.checked_sub(1)?;
-        let tag = element.value().name();
+        let tag = &*reading.arena.alloc_str(element.value().name());
         let reading =
             Reading { preformatted: reading.preformatted || is_preformatted(tag), depth, ..reading };
-        let attributes = attributes(element, reading.rules.masks());
-        let mut read = Self { tag, attributes, children: Vec::new(), script: None, hash: 0 };
+        let attributes = attributes(element, reading.rules.masks(), reading.arena);
+        let mut read = Self { tag, attributes, children: &[], script: None, hash: 0 };
         if matches!(tag, "script" | "style") {
-            read.read_script(element, depth);
+            read.read_script(element, depth, reading.arena);
         } else {
-            read.read_children(element, reading)?;
+            read.read_children(element, reading, stack)?;
         }
         read.hash = read.take_hash();
         Some(read)
     }
 
-    fn read_children(&mut self, element: ElementRef<'t>, reading: Reading<'_>) -> Option<()> {
-        let mut texts = Cow::Borrowed("");
+    /// Reads the children onto a stack that all elements share, and from there into the arena.
+    fn read_children<'h>(
+        &mut self,
+        element: ElementRef<'h>,
+        reading: Reading<'_, 't>,
+        stack: &mut Vec<Child<'t>>,
+    ) -> Option<()> {
+        let first = stack.len();
+        let mut texts: Cow<'h, str> = Cow::Borrowed("");
         // A template's content hangs below a fragment.
         for child in element.children() {
             let fragment = matches!(child.value(), Parsed::Fragment);
@@ -270,8 +289,9 @@ impl<'t> Element<'t> {
                             continue;
                         }
                         let inline = is_inline(child.value().name());
-                        self.take_text(&mut texts, reading.preformatted, inline);
-                        self.children.push(Child::Element(Self::read(child, reading)?));
+                        self.take_text(&mut texts, reading, inline, first, stack);
+                        let child = Self::read(child, reading, stack)?;
+                        stack.push(Child::Element(child));
                     }
                     // Comments do not count, and text goes on behind them.
                     Parsed::Document
@@ -282,7 +302,9 @@ impl<'t> Element<'t> {
                 }
             }
         }
-        self.take_text(&mut texts, reading.preformatted, is_inline(self.tag));
+        self.take_text(&mut texts, reading, is_inline(self.tag), first, stack);
+        self.children = reading.arena.alloc_slice_copy(stack.get(first..)?);
+        stack.truncate(first);
         Some(())
     }
 
@@ -291,7 +313,7 @@ impl<'t> Element<'t> {
     }
 
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(other, _)| *other == name).map(|(_, value)| &**value)
+        self.attributes.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
     }
 
     /// The element as HTML, cut soon after the length that a difference shows.
@@ -307,7 +329,7 @@ impl<'t> Element<'t> {
         }
         text.push('<');
         text.push_str(self.tag);
-        for (name, value) in &self.attributes {
+        for (name, value) in self.attributes {
             text.push_str(&format!(" {name}=\"{value}\""));
         }
         text.push('>');
@@ -317,7 +339,7 @@ impl<'t> Element<'t> {
         for child in self.children.iter().take(64) {
             match child {
                 Child::Element(element) => element.write(text),
-                Child::Text(content) => text.push_str(&content.text),
+                Child::Text(content) => text.push_str(content.text),
             }
         }
         text.push_str(&format!("</{}>", self.tag));
@@ -325,23 +347,32 @@ impl<'t> Element<'t> {
 
     /// Takes the text up to an element or the end, with its white space folded: runs to one space, none beside what is
     /// not in a line of text. What stands before it is the last child, if any: texts are taken whole.
-    fn take_text(&mut self, texts: &mut Cow<'t, str>, preformatted: bool, line_after: bool) {
+    fn take_text(
+        &self,
+        texts: &mut Cow<'_, str>,
+        reading: Reading<'_, 't>,
+        line_after: bool,
+        first: usize,
+        stack: &mut Vec<Child<'t>>,
+    ) {
         let mut text = std::mem::take(texts);
-        if !preformatted {
-            let line_before = self.children.last().map_or_else(|| is_inline(self.tag), Child::is_inline);
+        if !reading.preformatted {
+            let before = stack.get(first..).and_then(<[_]>::last);
+            let line_before = before.map_or_else(|| is_inline(self.tag), Child::is_inline);
             text = fold(text, line_before, line_after);
         }
         if !text.is_empty() {
-            self.children.push(Child::Text(Text::new(text)));
+            stack.push(Child::Text(Text::new(reading.arena.alloc_str(&text))));
         }
     }
 
     /// Of a script or style sheet the parser makes one text.
-    fn read_script(&mut self, element: ElementRef<'t>, depth: usize) {
-        let text = element.text().next().unwrap_or_default();
+    fn read_script(&mut self, element: ElementRef<'_>, depth: usize, arena: &'t Bump) {
+        let text = &*arena.alloc_str(element.text().next().unwrap_or_default());
         let is_json = self.attribute("type").is_some_and(|mime| mime.to_ascii_lowercase().contains("json"));
-        let script = if is_json { Script::json(text, depth) } else { Script::code(text, depth) };
-        self.script = Some(Box::new(script));
+        let script =
+            if is_json { Script::json(text, depth, arena) } else { Script::code(text, depth, arena) };
+        self.script = Some(arena.alloc(script));
     }
 
     fn take_hash(&self) -> u64 {
@@ -349,23 +380,29 @@ impl<'t> Element<'t> {
             mixed(mixed(state, hash::text(name)), hash::text(value))
         });
         let children = self.children.iter().fold(attributes, |state, child| mixed(state, child.hash()));
-        mixed(children, self.script.as_ref().map_or(0, |script| script.hash()))
+        mixed(children, self.script.map_or(0, Script::hash))
     }
 }
 
-fn attributes<'t>(element: ElementRef<'t>, masks: &[Mask]) -> Vec<(&'t str, Cow<'t, str>)> {
+fn attributes<'t>(element: ElementRef<'_>, masks: &[Mask], arena: &'t Bump) -> &'t [(&'t str, &'t str)] {
     let element = element.value();
-    let mut attributes: Vec<(&str, Cow<'_, str>)> = element
-        .attrs()
-        .map(|(name, value)| (name, if name == "class" { classes(value) } else { Cow::Borrowed(value) }))
-        .collect();
+    let mut written = element.attrs();
+    let attributes = arena.alloc_slice_fill_with(element.attrs().count(), |_| {
+        let (name, value) = written.next().unwrap_or_default();
+        let value = if name == "class" { classes(value) } else { Cow::Borrowed(value) };
+        (&*arena.alloc_str(name), &*arena.alloc_str(&value))
+    });
     attributes.sort_unstable();
-    mask::apply(element.name(), &mut attributes, masks);
+    mask::apply(element.name(), attributes, masks, arena);
     attributes
 }
 
 fn classes(value: &str) -> Cow<'_, str> {
-    if !value.bytes().any(|byte| byte.is_ascii_whitespace()) {
+    let apart = value.split(' ');
+    if !value.bytes().any(|byte| byte.is_ascii_whitespace() && byte != b' ')
+        && apart.clone().zip(apart.skip(1)).all(|(class, next)| class < next)
+        && !value.starts_with(' ')
+    {
         return Cow::Borrowed(value);
     }
     let mut classes: Vec<&str> = value.split_ascii_whitespace().collect();

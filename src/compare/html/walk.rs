@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use bumpalo::Bump;
+
 use super::script::Script;
 use super::tree::{Child, Element};
 use crate::compare::align::Alignment;
@@ -30,15 +32,21 @@ struct Siblings<'e> {
 }
 
 /// Compares two elements.
-pub(super) fn element(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &mut Collector<'_>) {
+pub(super) fn element<'t>(
+    from: &Element<'t>,
+    to: &Element<'t>,
+    place: &Place,
+    arena: &'t Bump,
+    collector: &mut Collector<'_>,
+) {
     if from.hash() == to.hash() || !collector.spend(from.children.len() + to.children.len() + 1) {
         return;
     }
     attributes(from, to, place, collector);
-    if let (Some(left), Some(right)) = (&from.script, &to.script) {
-        script(left, right, &script_place(from, to, place), collector);
+    if let (Some(left), Some(right)) = (from.script, to.script) {
+        script(left, right, &script_place(from, to, place), arena, collector);
     }
-    children(from, to, place, collector);
+    children(from, to, place, arena, collector);
 }
 
 fn attributes(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &mut Collector<'_>) {
@@ -51,17 +59,17 @@ fn attributes(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &m
             sides,
         );
     };
-    for (name, value) in &from.attributes {
+    for (name, value) in from.attributes {
         match to.attribute(name) {
-            Some(other) if other == &**value => {}
+            Some(other) if other == *value => {}
             Some(other) => {
-                report(name, Kind::Changed, class::texts(value, other), Sides::both(&**value, other))
+                report(name, Kind::Changed, class::texts(value, other), Sides::both(*value, other))
             }
-            None => report(name, Kind::Removed, Class::Value, Sides::from_only(&**value)),
+            None => report(name, Kind::Removed, Class::Value, Sides::from_only(*value)),
         }
     }
     for (name, value) in to.attributes.iter().filter(|(name, _)| from.attribute(name).is_none()) {
-        report(name, Kind::Added, Class::Value, Sides::to_only(&**value));
+        report(name, Kind::Added, Class::Value, Sides::to_only(*value));
     }
 }
 
@@ -76,9 +84,15 @@ fn script_place(from: &Element<'_>, to: &Element<'_>, place: &Place) -> Place {
     }
 }
 
-fn script(from: &Script<'_>, to: &Script<'_>, place: &Place, collector: &mut Collector<'_>) {
+fn script<'t>(
+    from: &Script<'t>,
+    to: &Script<'t>,
+    place: &Place,
+    arena: &'t Bump,
+    collector: &mut Collector<'_>,
+) {
     let comparable = from.data.len() == to.data.len()
-        && from.data.iter().zip(&to.data).all(|((name, _), (other, _))| name == other);
+        && from.data.iter().zip(to.data).all(|((name, _), (other, _))| name == other);
     if !comparable || from.code != to.code {
         let sides = Sides::both(from.text, to.text);
         let class = class::texts(from.text, to.text);
@@ -91,45 +105,51 @@ fn script(from: &Script<'_>, to: &Script<'_>, place: &Place, collector: &mut Col
         );
     }
     if comparable {
-        for ((name, left), (_, right)) in from.data.iter().zip(&to.data) {
+        for ((name, left), (_, right)) in from.data.iter().zip(to.data) {
             let path = Path::under(format!("{}!{name}", place.path));
-            json::documents(left.clone(), right.clone(), path, collector);
+            json::documents(*left, *right, path, arena, collector);
         }
     }
 }
 
-fn children(from: &Element<'_>, to: &Element<'_>, place: &Place, collector: &mut Collector<'_>) {
+fn children<'t>(
+    from: &Element<'t>,
+    to: &Element<'t>,
+    place: &Place,
+    arena: &'t Bump,
+    collector: &mut Collector<'_>,
+) {
     let cells = from.children.len().saturating_mul(to.children.len()).min(CELLS);
     if !collector.spend(cells) {
         return;
     }
-    let alignment = align(&from.children, &to.children);
-    let siblings = Siblings::of(&from.children, &to.children);
+    let alignment = align(from.children, to.children);
+    let siblings = Siblings::of(from.children, to.children);
     if alignment.is_moved() {
-        let sides = Sides::both(outline(&from.children), outline(&to.children));
+        let sides = Sides::both(outline(from.children), outline(to.children));
         collector.push(place.path.clone(), place.at.clone(), Kind::Moved, Class::Order, sides);
     }
     for (i, j) in &alignment.pairs {
         let (Some(left), Some(right)) = (from.children.get(*i), to.children.get(*j)) else { continue };
         let below = siblings.place(place, left, siblings.from.get(*i));
         match (left, right) {
-            (Child::Element(left), Child::Element(right)) => element(left, right, &below, collector),
+            (Child::Element(left), Child::Element(right)) => element(left, right, &below, arena, collector),
             (Child::Text(left), Child::Text(right)) if left.text != right.text => {
-                let class = class::texts(&left.text, &right.text);
+                let class = class::texts(left.text, right.text);
                 collector.push(
                     below.path,
                     below.at,
                     Kind::Changed,
                     class,
-                    Sides::both(&*left.text, &*right.text),
+                    Sides::both(left.text, right.text),
                 );
             }
             (Child::Element(_) | Child::Text(_), _) => {}
         }
     }
     for (kind, side, positions, numbers) in [
-        (Kind::Removed, &from.children, &alignment.removed, &siblings.from),
-        (Kind::Added, &to.children, &alignment.added, &siblings.to),
+        (Kind::Removed, from.children, &alignment.removed, &siblings.from),
+        (Kind::Added, to.children, &alignment.added, &siblings.to),
     ] {
         for position in positions {
             let Some(child) = side.get(*position) else { continue };
@@ -248,7 +268,7 @@ impl Child<'_> {
     fn render(&self) -> String {
         match self {
             Self::Element(element) => element.render(),
-            Self::Text(text) => text.text.clone().into_owned(),
+            Self::Text(text) => text.text.to_owned(),
         }
     }
 }

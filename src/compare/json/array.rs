@@ -140,7 +140,7 @@ fn detect_key<'n>(from: &'n [Node<'n>], to: &[Node<'_>]) -> Option<&'n str> {
     let Value::Object(members) = from.first()?.value() else { return None };
     to.first()?;
     let mut candidates: Vec<(usize, &str)> =
-        members.iter().filter_map(|member| Some((rank(&member.name)?, &*member.name))).collect();
+        members.iter().filter_map(|member| Some((rank(member.name)?, member.name))).collect();
     candidates.sort_unstable();
     candidates.dedup();
     let most = from.len().min(to.len());
@@ -204,7 +204,9 @@ fn objects_alike(
     let mut credit = 0.0;
     let mut common = 0_u32;
     for Member { name, node, .. } in left {
-        let Some(other) = to.member(name) else { continue };
+        // Of repeated members the last one counts, on both sides.
+        let last = from.member(name).is_some_and(|last| std::ptr::eq(last, node));
+        let Some(other) = to.member(name).filter(|_| last) else { continue };
         common += 1;
         credit += match (node.value(), other.value()) {
             _ if node.hash() == other.hash() => 1.0,

@@ -142,5 +142,5 @@ fn collect<'n>(
 fn runs<'r, 'n>(members: &'r Members<'n>) -> impl Iterator<Item = (&'n str, &'r Members<'n>)> {
     members
         .chunk_by(|left, right| left.name == right.name)
-        .filter_map(|run| run.first().map(|first| (&*first.name, run)))
+        .filter_map(|run| run.first().map(|first| (first.name, run)))
 }

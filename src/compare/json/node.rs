@@ -1,9 +1,9 @@
 //! A JSON document whose equality is structural, exact and cheap to ask for.
 //!
-//! It borrows from the text it was parsed from: only strings with escapes are copied. Each value carries the hash of
+//! It borrows from the text it was parsed from: only strings with escapes are copied, and what is made lives in an arena. Each value carries the hash of
 //! its structure, taken while parsing, so that equal parts are found without walking into them.
 
-use std::borrow::Cow;
+use bumpalo::Bump;
 
 use crate::compare::hash::{self, mixed};
 use crate::compare::number::{self, Relation};
@@ -15,28 +15,28 @@ const RENDERED_BYTES: usize = 600;
 const SEARCHED: usize = 32;
 
 /// A value and the hash of its structure: equal values hash alike, whatever their spelling and the order of members.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(in crate::compare) struct Node<'a> {
     hash: u64,
     value: Value<'a>,
 }
 
 /// A JSON value. Numbers stay text, as written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(in crate::compare) enum Value<'a> {
     Null,
     Bool(bool),
     Number(&'a str),
-    String(Cow<'a, str>),
-    Array(Vec<Node<'a>>),
+    String(&'a str),
+    Array(&'a [Node<'a>]),
     /// Members in the order they came; repeated names stay.
-    Object(Vec<Member<'a>>),
+    Object(&'a [Member<'a>]),
 }
 
 /// One member of an object.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(in crate::compare) struct Member<'a> {
-    pub(in crate::compare) name: Cow<'a, str>,
+    pub(in crate::compare) name: &'a str,
     name_hash: u64,
     pub(in crate::compare) node: Node<'a>,
 }
@@ -82,30 +82,41 @@ impl<'a> Node<'a> {
     }
 
     /// Takes out what the patterns name, so that it counts nowhere: not in alignment, not in equality.
-    pub(in crate::compare) fn prune(&mut self, patterns: &[Pattern], states: &[States]) {
+    pub(in crate::compare) fn pruned(
+        &self,
+        patterns: &[Pattern],
+        states: &[States],
+        arena: &'a Bump,
+    ) -> Self {
         if patterns.iter().zip(states).any(|(pattern, states)| pattern.accepts(*states)) {
-            *self = Self::new(Value::Null);
-            return;
+            return Self::new(Value::Null);
         }
-        match &mut self.value {
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return,
+        match self.value {
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => *self,
             Value::Array(items) => {
                 let (next, named) = step(patterns, states, None);
                 if named {
-                    items.clear();
-                } else if next.iter().any(|states| *states != 0) {
-                    items.iter_mut().for_each(|item| item.prune(patterns, &next));
+                    return Self::new(Value::Array(&[]));
                 }
+                if next.iter().all(|states| *states == 0) {
+                    return *self;
+                }
+                let pruned = items.iter().map(|item| item.pruned(patterns, &next, arena));
+                Self::new(Value::Array(arena.alloc_slice_fill_iter(pruned)))
             }
-            Value::Object(members) => members.retain_mut(|member| {
-                let (next, named) = step(patterns, states, Some(&member.name));
-                if !named && next.iter().any(|states| *states != 0) {
-                    member.node.prune(patterns, &next);
-                }
-                !named
-            }),
+            Value::Object(members) => {
+                let kept = members.iter().filter_map(|member| {
+                    let (next, named) = step(patterns, states, Some(member.name));
+                    let node = match next.iter().all(|states| *states == 0) {
+                        true => member.node,
+                        false => member.node.pruned(patterns, &next, arena),
+                    };
+                    (!named).then_some(Member { node, ..*member })
+                });
+                let kept: Vec<Member<'a>> = kept.collect();
+                Self::new(Value::Object(arena.alloc_slice_copy(&kept)))
+            }
         }
-        self.hash = structural_hash(&self.value);
     }
 
     /// Compact JSON, cut soon after the length that a difference shows.
@@ -136,7 +147,7 @@ impl<'a> Node<'a> {
                 text.push('{');
                 for (position, member) in sorted(members).into_iter().enumerate().take(RENDERED_BYTES) {
                     text.push_str(if position == 0 { "" } else { "," });
-                    text.push_str(&quoted(&member.name));
+                    text.push_str(&quoted(member.name));
                     text.push(':');
                     member.node.write(text);
                 }
@@ -168,7 +179,7 @@ impl Value<'_> {
             (Self::Number(from), Value::Number(to)) => number::relate(from, to) == Relation::Equal,
             (Self::String(from), Value::String(to)) => from == to,
             (Self::Array(from), Value::Array(to)) => {
-                from.len() == to.len() && from.iter().zip(to).all(|(from, to)| from.same(to))
+                from.len() == to.len() && from.iter().zip(*to).all(|(from, to)| from.same(to))
             }
             (Self::Object(from), Value::Object(to)) => from.len() == to.len() && same_members(from, to),
             (
@@ -187,8 +198,8 @@ impl Value<'_> {
 // === impl Member ===
 
 impl<'a> Member<'a> {
-    pub(in crate::compare) fn new(name: Cow<'a, str>, node: Node<'a>) -> Self {
-        Self { name_hash: hash::text(&name), name, node }
+    pub(in crate::compare) fn new(name: &'a str, node: Node<'a>) -> Self {
+        Self { name_hash: hash::text(name), name, node }
     }
 
     fn same(&self, other: &Member<'_>) -> bool {
@@ -214,7 +225,7 @@ pub(super) fn needs_others(from: &Node<'_>, to: &Node<'_>) -> bool {
         }
         (Value::Array(left), Value::Array(right)) => {
             let plain = |node: &Node<'_>| matches!(node.value, Value::String(_) | Value::Number(_));
-            !left.iter().chain(right).all(plain)
+            !left.iter().chain(*right).all(plain)
         }
         (Value::Bool(_), Value::Number(_)) | (Value::Number(_), Value::Bool(_)) => true,
         (
@@ -232,7 +243,7 @@ pub(super) fn needs_others(from: &Node<'_>, to: &Node<'_>) -> bool {
 /// The members by name; repeated ones in the order they came.
 pub(super) fn sorted<'m, 'a>(members: &'m [Member<'a>]) -> Vec<&'m Member<'a>> {
     let mut sorted: Vec<_> = members.iter().collect();
-    sorted.sort_by(|left, right| left.name.cmp(&right.name));
+    sorted.sort_by(|left, right| left.name.cmp(right.name));
     sorted
 }
 

@@ -107,8 +107,12 @@ impl<'n> Aligned<'n> {
 
     /// Both orders, as a difference shows them: by what names the items.
     pub(super) fn sides(&self) -> Sides {
-        let (left, right) = self.orders();
-        Sides::both(labels(left), labels(right))
+        let mut positions: Vec<usize> = self.alignment.pairs.iter().map(|(_, j)| *j).collect();
+        positions.sort_unstable();
+        Sides::both(
+            labels(self.alignment.pairs.iter().filter_map(|(i, _)| self.from.get(*i))),
+            labels(positions.iter().filter_map(|j| self.to.get(*j))),
+        )
     }
 
     /// The items both sides have, as *from* holds them, in either order.
@@ -124,11 +128,11 @@ impl<'n> Aligned<'n> {
 
     fn candidates(&self) -> impl Iterator<Item = &'n str> {
         let members = match self.from.first().map(Node::value) {
-            Some(Value::Object(members)) => members.as_slice(),
+            Some(Value::Object(members)) => *members,
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_))
             | None => &[],
         };
-        members.iter().take(MEMBERS).map(|member| &*member.name)
+        members.iter().take(MEMBERS).map(|member| member.name)
     }
 
     /// True for a number or an instant that both sides are sorted by.

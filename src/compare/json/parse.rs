@@ -4,7 +4,7 @@
 //! configured limit, and where a value ends inside other text. (`serde_json`'s `arbitrary_precision` hands numbers over
 //! as a map that a document can imitate.)
 
-use std::borrow::Cow;
+use bumpalo::Bump;
 
 use super::node::{Member, Node, Value};
 
@@ -24,7 +24,12 @@ pub(in crate::compare) enum ParseError {
     Depth,
 }
 
+/// Values on the stacks of open containers that there is room for at once.
+const STACKED: usize = 32;
+
 struct Parser<'a> {
+    /// Where containers and strings with escapes are kept.
+    arena: &'a Bump,
     text: &'a str,
     at: usize,
     depth: usize,
@@ -35,8 +40,12 @@ struct Parser<'a> {
 }
 
 /// Parses a document and nothing after it.
-pub(in crate::compare) fn parse(text: &str, depth: usize) -> Result<Node<'_>, ParseError> {
-    let mut parser = Parser::new(text, depth);
+pub(in crate::compare) fn parse<'a>(
+    text: &'a str,
+    depth: usize,
+    arena: &'a Bump,
+) -> Result<Node<'a>, ParseError> {
+    let mut parser = Parser::new(text, depth, arena);
     let node = parser.root()?;
     parser.space();
     match parser.peek() {
@@ -46,15 +55,20 @@ pub(in crate::compare) fn parse(text: &str, depth: usize) -> Result<Node<'_>, Pa
 }
 
 /// Parses the value that the text begins with, and says where it ends.
-pub(in crate::compare) fn parse_prefix(text: &str, depth: usize) -> Result<(Node<'_>, usize), ParseError> {
-    let mut parser = Parser::new(text, depth);
+pub(in crate::compare) fn parse_prefix<'a>(
+    text: &'a str,
+    depth: usize,
+    arena: &'a Bump,
+) -> Result<(Node<'a>, usize), ParseError> {
+    let mut parser = Parser::new(text, depth, arena);
     let node = parser.root()?;
     Ok((node, parser.at))
 }
 
 impl<'a> Parser<'a> {
-    fn new(text: &'a str, depth: usize) -> Self {
-        Self { text, at: 0, depth, items: Vec::new(), members: Vec::new() }
+    fn new(text: &'a str, depth: usize, arena: &'a Bump) -> Self {
+        let (items, members) = (Vec::with_capacity(STACKED), Vec::with_capacity(STACKED));
+        Self { arena, text, at: 0, depth, items, members }
     }
 
     /// The document's root.
@@ -65,11 +79,11 @@ impl<'a> Parser<'a> {
 
     /// Parses a value and puts it where it belongs: with a name to the members, without to the items. Each is built in
     /// its place, since moving it there through results costs as much as parsing it.
-    fn value(&mut self, name: Option<Cow<'a, str>>) -> Result<(), ParseError> {
+    fn value(&mut self, name: Option<&'a str>) -> Result<(), ParseError> {
         self.space();
         match self.peek() {
             Some(b'"') => match self.plain() {
-                Some(plain) => self.put(name, Value::String(Cow::Borrowed(plain))),
+                Some(plain) => self.put(name, Value::String(plain)),
                 None => {
                     let string = self.string()?;
                     self.put(name, Value::String(string));
@@ -106,7 +120,7 @@ impl<'a> Parser<'a> {
     }
 
     #[inline]
-    fn put(&mut self, name: Option<Cow<'a, str>>, value: Value<'a>) {
+    fn put(&mut self, name: Option<&'a str>, value: Value<'a>) {
         match name {
             Some(name) => self.members.push(Member::new(name, Node::new(value))),
             None => self.items.push(Node::new(value)),
@@ -128,7 +142,7 @@ impl<'a> Parser<'a> {
         let first = self.members.len();
         self.space();
         if self.take(b'}') {
-            return Ok(Value::Object(Vec::new()));
+            return Ok(Value::Object(&[]));
         }
         loop {
             self.space();
@@ -136,7 +150,7 @@ impl<'a> Parser<'a> {
                 return Err(self.error("no member name"));
             }
             let name = match self.plain() {
-                Some(plain) => Cow::Borrowed(plain),
+                Some(plain) => plain,
                 None => self.string()?,
             };
             self.space();
@@ -146,7 +160,7 @@ impl<'a> Parser<'a> {
             self.value(Some(name))?;
             self.space();
             if self.take(b'}') {
-                return Ok(Value::Object(above(&mut self.members, first)));
+                return Ok(Value::Object(above(&mut self.members, first, self.arena)));
             }
             if !self.take(b',') {
                 return Err(self.error("no `,` or `}` after a member"));
@@ -158,13 +172,13 @@ impl<'a> Parser<'a> {
         let first = self.items.len();
         self.space();
         if self.take(b']') {
-            return Ok(Value::Array(Vec::new()));
+            return Ok(Value::Array(&[]));
         }
         loop {
             self.value(None)?;
             self.space();
             if self.take(b']') {
-                return Ok(Value::Array(above(&mut self.items, first)));
+                return Ok(Value::Array(above(&mut self.items, first, self.arena)));
             }
             if !self.take(b',') {
                 return Err(self.error("no `,` or `]` after an item"));
@@ -208,7 +222,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The string that begins here, whatever it is written with.
-    fn string(&mut self) -> Result<Cow<'a, str>, ParseError> {
+    fn string(&mut self) -> Result<&'a str, ParseError> {
         self.at += 1;
         let mut string = String::new();
         loop {
@@ -220,10 +234,10 @@ impl<'a> Parser<'a> {
             let (plain, stop) = rest.split_at(end);
             self.at += end + 1;
             match stop.as_bytes().first() {
-                Some(b'"') if string.is_empty() => return Ok(Cow::Borrowed(plain)),
+                Some(b'"') if string.is_empty() => return Ok(plain),
                 Some(b'"') => {
                     string.push_str(plain);
-                    return Ok(Cow::Owned(string));
+                    return Ok(self.arena.alloc_str(&string));
                 }
                 Some(b'\\') => {
                     if string.is_empty() {
@@ -304,14 +318,11 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Takes what lies above `first` off a stack.
-fn above<T>(stack: &mut Vec<T>, first: usize) -> Vec<T> {
-    if first > 0 {
-        return stack.split_off(first);
-    }
-    let mut all = std::mem::take(stack);
-    all.shrink_to_fit();
-    all
+/// Takes what lies above `first` off a stack, into the arena.
+fn above<'a, T: Copy>(stack: &mut Vec<T>, first: usize, arena: &'a Bump) -> &'a [T] {
+    let taken = arena.alloc_slice_copy(stack.get(first..).unwrap_or_default());
+    stack.truncate(first);
+    taken
 }
 
 /// The first quote, backslash or control character: eight bytes at a time, by the arithmetic that finds a zero byte.
@@ -351,7 +362,10 @@ mod tests {
             ("1.50", "1.5"),
             (r#"{"a":1,"a":2}"#, r#"{"a":1, "a":2}"#),
         ] {
-            assert!(parse(from, DEPTH).unwrap().same(&parse(to, DEPTH).unwrap()), "{from} {to}");
+            assert!(
+                parse(from, DEPTH, &Bump::new()).unwrap().same(&parse(to, DEPTH, &Bump::new()).unwrap()),
+                "{from} {to}"
+            );
         }
         for (from, to) in [
             (r#"{"a":1,"a":2}"#, r#"{"a":2,"a":1}"#),
@@ -360,28 +374,32 @@ mod tests {
             (r#""\ud800""#, r#""\ud801""#),
             ("10", "10.0"),
         ] {
-            assert!(!parse(from, DEPTH).unwrap().same(&parse(to, DEPTH).unwrap()), "{from} {to}");
+            assert!(
+                !parse(from, DEPTH, &Bump::new()).unwrap().same(&parse(to, DEPTH, &Bump::new()).unwrap()),
+                "{from} {to}"
+            );
         }
     }
 
     #[test]
     fn depth_is_a_limit_of_its_own() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(parse(&nested(DEPTH), DEPTH).is_ok());
-        assert_eq!(parse(&nested(DEPTH + 1), DEPTH).unwrap_err(), ParseError::Depth);
-        assert_eq!(parse(&"[".repeat(1_000_000), DEPTH).unwrap_err(), ParseError::Depth);
+        assert!(parse(&nested(DEPTH), DEPTH, &Bump::new()).is_ok());
+        assert_eq!(parse(&nested(DEPTH + 1), DEPTH, &Bump::new()).unwrap_err(), ParseError::Depth);
+        assert_eq!(parse(&"[".repeat(1_000_000), DEPTH, &Bump::new()).unwrap_err(), ParseError::Depth);
     }
 
     #[test]
     fn a_prefix_ends_where_its_value_ends() {
-        let (node, end) = parse_prefix("[1, 2]; const y = 3", DEPTH).unwrap();
+        let arena = Bump::new();
+        let (node, end) = parse_prefix("[1, 2]; const y = 3", DEPTH, &arena).unwrap();
         assert_eq!((node.render().as_str(), end), ("[1,2]", 6));
     }
 
     proptest! {
         #[test]
         fn accepts_exactly_what_serde_json_accepts(text in r#"[\[\]{}:,"0-9eE+\-. \\truefalsn]{0,14}"#) {
-            let ours = parse(&text, DEPTH).is_ok();
+            let ours = parse(&text, DEPTH, &Bump::new()).is_ok();
             let theirs = serde_json::from_str::<serde_json::Value>(&text).is_ok();
             // Lone surrogates and out-of-range exponents aside, which this alphabet cannot write.
             prop_assert_eq!(ours, theirs, "{}", text);

@@ -35,7 +35,7 @@ fn shape<'n>(items: &'n [Node<'n>]) -> Option<Shape<'n>> {
     items.first()?;
     for item in items {
         let Value::Object(members) = item.value() else { return None };
-        for Member { name, node, .. } in members {
+        for Member { name, node, .. } in *members {
             let seen = shape.entry(name).or_default();
             if !node.is_null() {
                 seen.types.insert(node.value().type_name());

@@ -1,5 +1,7 @@
 //! The walk over two documents, one index-free path at a time.
 
+use bumpalo::Bump;
+
 use super::node::{self, Node, Value};
 use crate::compare::class;
 use crate::compare::difference::{Class, Collector, Kind, Sides};
@@ -68,17 +70,16 @@ impl<'c, 'r> Walk<'c, 'r> {
         }
         let (mut objects, mut arrays) = (Vec::new(), Vec::new());
         let mut booleans = None;
+        let arena = Bump::new();
         let mut opened = Vec::new();
         for pair in &pairs {
             match (pair.from.value(), pair.to.value()) {
                 (Value::Object(_), Value::Object(_)) => objects.push(*pair),
-                (Value::Array(from), Value::Array(to)) => {
-                    arrays.push((*pair, from.as_slice(), to.as_slice()))
-                }
+                (Value::Array(from), Value::Array(to)) => arrays.push((*pair, *from, *to)),
                 _ if pair.same => {}
                 _ => {
                     let booleans = || *booleans.get_or_insert_with(|| pairs.iter().all(Pair::is_boolean));
-                    opened.extend(self.value(pair, booleans));
+                    opened.extend(self.value(pair, booleans, &arena));
                 }
             }
         }
@@ -95,7 +96,12 @@ impl<'c, 'r> Walk<'c, 'r> {
     }
 
     /// Reports a pair that is not two containers of one type. What a string holds as JSON is handed back to be compared.
-    fn value<'n>(&mut self, pair: &Pair<'n>, booleans: impl FnOnce() -> bool) -> Option<Opened<'n>> {
+    fn value<'n>(
+        &mut self,
+        pair: &Pair<'n>,
+        booleans: impl FnOnce() -> bool,
+        arena: &'n Bump,
+    ) -> Option<Opened<'n>> {
         if let (Value::String(from), Value::String(to)) = (pair.from.value(), pair.to.value())
             && self.collector.rules.is_html(&self.path)
         {
@@ -109,7 +115,7 @@ impl<'c, 'r> Walk<'c, 'r> {
             return None;
         }
         let open = |node: &'n Node<'n>| match node.value() {
-            Value::String(text) => class::json_in(text),
+            Value::String(text) => class::json_in(text, arena),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
         };
         Some(Opened { from: (pair.from, open(pair.from)), to: (pair.to, open(pair.to)), place: pair.place })

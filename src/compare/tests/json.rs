@@ -347,3 +347,39 @@ fn large_arrays_are_bounded() {
     let tight = rules(|spec| spec.limits.work = 1_000);
     assert_eq!(compared(JSON, &from, &other, &tight).limited, Some(Limit::Work));
 }
+
+#[test]
+fn two_mebibytes_of_anything_come_to_an_end() {
+    const LENGTH: usize = 2 << 20;
+    let filled = |open: &str, piece: &dyn Fn(usize) -> String, close: &str| {
+        let mut text = open.to_owned();
+        for n in 0.. {
+            let piece = piece(n);
+            if text.len() + piece.len() + close.len() > LENGTH {
+                break;
+            }
+            text.push_str(if n == 0 { "" } else { "," });
+            text.push_str(&piece);
+        }
+        text + close
+    };
+    for (from, to) in [
+        // Repeated members, thousands of names on either side, rows without names, rows of rows.
+        (filled("{", &|_| "\"a\":1".into(), "}"), filled("{", &|_| "\"a\":2".into(), "}")),
+        (filled("{", &|n| format!("\"a{n}\":{n}"), "}"), filled("{", &|n| format!("\"b{n}\":{n}"), "}")),
+        (filled("[", &|_| "{}".into(), "]"), filled("[", &|_| "[]".into(), "]")),
+        (filled("[", &|n| format!("[{n}]"), "]"), filled("[", &|n| format!("[{}]", n + 1), "]")),
+        (
+            filled("[", &|n| format!("{{\"t\":{n}}}"), "]"),
+            filled("[", &|n| format!("{{\"t\":{}}}", n * 7), "]"),
+        ),
+        (filled("[", &|n| format!("\"{}\"", n % 3), "]"), filled("[", &|n| format!("\"{}\"", n % 5), "]")),
+        (filled("[", &|n| format!("1e{n}"), "]"), filled("[", &|n| format!("10e{n}"), "]")),
+        (format!("\"{}\"", "\\n".repeat(LENGTH / 2 - 1)), format!("\"{}\"", "&amp;".repeat(LENGTH / 5 - 1))),
+    ] {
+        let comparison = compared(JSON, &from, &to, &Rules::default());
+        assert!(!comparison.is_match());
+        assert!(comparison.differences.len() <= 1_000);
+        assert!(compared(JSON, &from, format!(" {from}"), &Rules::default()).is_match());
+    }
+}

@@ -74,7 +74,9 @@ fn mutate(value: &mut Value, n: &mut usize, path: &str) -> Option<String> {
             *leaf = match leaf {
                 // A string becomes another one, anything else a string: so the kind is known.
                 Value::String(_) => Value::from("the mutation"),
-                _ => Value::from("mutated"),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                    Value::from("mutated")
+                }
             };
             Some(path.to_owned())
         }
