@@ -20,8 +20,7 @@ pub fn unframed(content_type: &'static str, from: &[u8], to: &[u8]) -> Compariso
 
 /// One body under two content types.
 pub fn differently(from: &'static str, to: &'static str, body: &[u8]) -> Comparison {
-    let headers =
-        |value| HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]);
+    let headers = |value| HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]);
     let (from, to) = (headers(from), headers(to));
     let leg = |headers| Leg { status: 200, headers, body: Body::Whole { bytes: body, framed: true } };
     compare(leg(&from), leg(&to), &Rules::default())
