@@ -37,6 +37,9 @@ struct Scenario {
     expected: u64,
 }
 
+/// One row: its members in order.
+type Row = Vec<(&'static str, String)>;
+
 fn main() {
     println!("flipgate {}: times faster than parsing both sides alone", env!("CARGO_PKG_VERSION"));
     println!(
@@ -151,7 +154,14 @@ fn report(number: usize) -> Vec<(&'static str, String)> {
             "analysis",
             format!(r#"{{"category":["History","Technology"],"score":{}.5,"language":"en"}}"#, number % 9),
         ),
-        ("media", format!(r#"{{"has_audio":{},"audio_duration_seconds":{}}}"#, number % 2 == 0, number % 99)),
+        (
+            "media",
+            format!(
+                r#"{{"has_audio":{},"audio_duration_seconds":{}}}"#,
+                number.is_multiple_of(2),
+                number % 99
+            ),
+        ),
         ("file_stem", text(format!("vid{number:08}"))),
         ("word_count", (number % 5000).to_string()),
         (
@@ -178,7 +188,7 @@ fn json(size_name: &str, size: usize) -> Vec<Scenario> {
     let one = document(&[report(1)], false).len();
     let reports: Vec<_> = (0..size / one).map(report).collect();
     let from = document(&reports, false);
-    let changed = |change: &dyn Fn(&mut Vec<Vec<(&'static str, String)>>), reversed: bool| {
+    let changed = |change: &dyn Fn(&mut Vec<Row>), reversed: bool| {
         let mut reports = reports.clone();
         change(&mut reports);
         document(&reports, reversed)
