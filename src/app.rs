@@ -90,7 +90,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// A store that cannot be used.
-    #[error("backend `{name}` ({source_name}) cannot be reached: {why}; start it or correct its URL")]
+    #[error("backend `{name}` ({source_name}) cannot be used: {why}")]
     Unreachable {
         /// Which backend.
         name: String,

@@ -263,8 +263,10 @@ impl Backend for Upstream {
             let address = (self.address.host.as_str(), self.address.port);
             match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
                 Ok(Ok(_closed_at_once)) => Ok(()),
-                Ok(Err(e)) => Err(e.to_string()),
-                Err(_) => Err(format!("no connection within {CONNECT_TIMEOUT:?}")),
+                Ok(Err(e)) => Err(format!("it cannot be reached ({e}); start it or correct its URL")),
+                Err(_) => Err(format!(
+                    "it cannot be reached (no connection within {CONNECT_TIMEOUT:?}); correct its URL"
+                )),
             }
         })
     }

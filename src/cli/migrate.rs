@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{CLEAN, COULD_NOT_RUN, FOUND, UNUSABLE, failed};
+use crate::config::check_sqlite;
 use crate::telemetry;
 
 /// Bring schema and rows of a SQLite library into PostgreSQL; any number of runs ends in the same state.
@@ -42,7 +43,11 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     if !arguments.to.starts_with("postgres://") && !arguments.to.starts_with("postgresql://") {
         return failed(UNUSABLE, "--to must be postgres://…; copying to another store is not built yet");
     }
-    let report = match crate::migrate::run(&PathBuf::from(path), &arguments.to).await {
+    let path = PathBuf::from(path);
+    if let Err(why) = check_sqlite(&path) {
+        return failed(UNUSABLE, &why);
+    }
+    let report = match crate::migrate::run(&path, &arguments.to).await {
         Ok(report) => report,
         Err(error) => return failed(COULD_NOT_RUN, &error.to_string()),
     };

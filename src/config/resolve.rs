@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::admin::{admin, check_admin};
+pub use self::backends::check_sqlite;
 use self::backends::{backends, primary};
 use self::routes::routes;
 use super::environment::Variables;

@@ -160,3 +160,27 @@ async fn updated_at_follows_only_what_does_not_set_it() {
         assert_eq!(year > 2001, touched, "{sql}");
     }
 }
+
+/// Exit code and what was said of `flipgate migrate`.
+async fn migrate_command(from: &str, to: &str) -> (Option<i32>, String) {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_flipgate"));
+    let output = command.args(["migrate", "--from", from, "--to", to]).output().await.unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    (output.status.code(), said)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_says_what_it_did_or_why_not() {
+    let library = Library::of(&[SCHEMA, NASTY, IMPOSSIBLE]);
+    let from = format!("sqlite:{}", library.path.display());
+    let url = pg_database().await;
+    let (code, said) = migrate_command(&from, &url).await;
+    assert_eq!(code, Some(1), "rows in quarantine: {said}");
+    assert!(said.contains("content: ") && said.contains(" quarantined"), "{said}");
+    let (code, said) = migrate_command("sqlite:Cargo.toml", &url).await;
+    assert_eq!((code, said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.contains("Cargo.toml is not a SQLite database"), "{said}");
+    let (code, said) = migrate_command(&from, "postgres://u:hunter2@127.0.0.1:1/x").await;
+    assert_eq!((code, said.lines().count()), (Some(3), 1), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}

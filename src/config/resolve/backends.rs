@@ -133,14 +133,17 @@ fn source(url: &str) -> Result<Source, String> {
 }
 
 /// A file that is there must be a SQLite database; one that is not may come (the check at start says so).
-fn check_sqlite(path: &Path) -> Result<(), String> {
+///
+/// # Errors
+/// Says that it is none.
+pub fn check_sqlite(path: &Path) -> Result<(), String> {
     if path.as_os_str().is_empty() {
         return Err("sqlite: needs a path, as in sqlite:/data/library.db".into());
     }
     let Ok(mut file) = std::fs::File::open(path) else { return Ok(()) };
     let mut magic = [0; 16];
     if file.read_exact(&mut magic).is_err() || magic != *SQLITE_MAGIC {
-        return Err(format!("{} is not a SQLite database", path.display()));
+        return Err(format!("{} is not a SQLite database; name the library's file", path.display()));
     }
     Ok(())
 }
