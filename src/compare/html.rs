@@ -3,29 +3,45 @@
 //! White space is folded as HTML does, the order of attributes and of classes, comments and the spelling of entities do
 //! not count; volatile tokens are masked; JSON inside scripts is compared as JSON.
 
+mod chosen;
+mod depth;
 mod mask;
+mod page;
 mod script;
+mod sink;
+mod space;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod walk;
 
 use bumpalo::Bump;
+use html5ever::tree_builder::QuirksMode;
 use scraper::Html;
 
 pub use mask::Mask;
 
 use super::difference::{Class, Collector, Kind, Limit, Sides};
+use super::rules::Rules;
 use tree::Element;
 use walk::Place;
+
+/// Bytes that the trees take for four bytes of the pages, if there is more markup than text.
+const ROOM: usize = 15;
 
 /// Compares two pages.
 pub(super) fn compare(from: &str, to: &str, collector: &mut Collector<'_>) {
     if is_deep(from, to, collector) {
         return;
     }
-    let (rules, arena) = (collector.rules, Bump::new());
+    let (rules, arena) = (collector.rules, arena(from, to));
     let read = |text: &str| {
-        let html = Html::parse_document(text);
-        (mode(&html), tree::read(&html, rules, &arena))
+        let page = if selects(rules) {
+            chosen::page(&Html::parse_document(text), rules, &arena)
+        } else {
+            sink::document(text, &arena)
+        };
+        (mode(page.mode), tree::read(page, rules, &arena))
     };
     let ((from_mode, from), (to_mode, to)) = (read(from), read(to));
     if from_mode != to_mode {
@@ -40,22 +56,39 @@ pub(super) fn fragments(from: &str, to: &str, path: &str, at: &str, collector: &
     if is_deep(from, to, collector) {
         return;
     }
-    let (rules, arena) = (collector.rules, Bump::new());
-    let read = |text: &str| tree::read(&Html::parse_fragment(text), rules, &arena);
+    let (rules, arena) = (collector.rules, arena(from, to));
+    let read = |text: &str| {
+        let page = if selects(rules) {
+            chosen::page(&Html::parse_fragment(text), rules, &arena)
+        } else {
+            sink::fragment(text, &arena)
+        };
+        tree::read(page, rules, &arena)
+    };
     trees(read(from), read(to), &Place::within(path, at), &arena, collector);
 }
 
-/// How browsers lay the page out. The type itself is html5ever's, which scraper does not pass on.
-fn mode(html: &Html) -> &'static str {
-    match format!("{:?}", html.quirks_mode).as_str() {
-        "Quirks" => "quirks mode",
-        _ => "standards mode",
+/// An arena with room for both trees. One that grows doubles, and so would hold up to twice as much; what is not used
+/// of a large room takes address space alone.
+fn arena(from: &str, to: &str) -> Bump {
+    Bump::with_capacity(from.len().saturating_add(to.len()).saturating_mul(ROOM) / 4)
+}
+
+fn selects(rules: &Rules) -> bool {
+    !(rules.ignored_selectors().is_empty() && rules.only_selectors().is_empty())
+}
+
+/// How browsers lay the page out.
+fn mode(mode: QuirksMode) -> &'static str {
+    match mode {
+        QuirksMode::Quirks => "quirks mode",
+        QuirksMode::LimitedQuirks | QuirksMode::NoQuirks => "standards mode",
     }
 }
 
 fn is_deep(from: &str, to: &str, collector: &mut Collector<'_>) -> bool {
     let depth = collector.rules.limits().depth;
-    let deep = tree::is_deep(from, depth) || tree::is_deep(to, depth);
+    let deep = depth::is_deep(from, depth) || depth::is_deep(to, depth);
     if deep {
         collector.limit(Limit::Depth);
     }
