@@ -25,6 +25,7 @@ pub(super) struct File {
     pub ignore: Vec<String>,
     pub limits: LimitsSpec,
     pub shadow: ShadowSpec,
+    pub compare: CompareSpec,
     pub gate: GateSpec,
     pub admin: AdminSpec,
     pub writes: WritesSpec,
@@ -99,6 +100,16 @@ pub(super) struct ShadowSpec {
     pub memory: Option<usize>,
     pub queue: Option<usize>,
     pub comparators: Option<usize>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CompareSpec {
+    pub depth: Option<usize>,
+    pub decoded: Option<usize>,
+    pub ratio: Option<usize>,
+    pub differences: Option<usize>,
+    pub work: Option<usize>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -109,3 +109,11 @@ fn a_route_of_the_file_replaces_the_presets() {
     assert!(!route.required);
     assert_eq!(config.routes.labels().len(), 7);
 }
+
+#[test]
+fn the_bounds_of_a_comparison_are_configurable() {
+    let config = load("[compare]\ndepth = 9\nwork = 1000", &[], urls()).unwrap();
+    let (_, route) = config.routes.find("/").unwrap();
+    assert_eq!((route.rules.limits().depth, route.rules.limits().work), (9, 1000));
+    assert!(problems("[compare]\nratio = 0", &[], urls()).contains("compare.ratio must be between 1"));
+}
