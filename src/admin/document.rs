@@ -40,7 +40,8 @@ pub(super) async fn status(shared: &Shared) -> Value {
         "ready": readiness.ready,
         "since": rfc3339(stored.since),
         "version": stored.version,
-        "epoch": 1,
+        // Epochs are not built yet.
+        "epoch": null,
         "backends": { "from": backend(Side::From), "to": backend(Side::To) },
         "routes": routes,
         "unmet": readiness.conditions.iter().filter(|condition| !condition.met).count(),
