@@ -11,6 +11,7 @@ mod postgres;
 mod render;
 mod request;
 mod sqlite;
+pub(crate) use self::postgres::shown;
 pub(crate) use self::sqlite::read_only;
 pub(crate) mod subjects;
 pub(crate) mod summary_html;

@@ -17,10 +17,10 @@ use self::row::{Row, Summary, Variant};
 pub const DEFAULT_ROWS: u32 = 81;
 
 /// Tables and indexes as production has them.
-const TABLES: &str = include_str!("library/tables.sql");
+pub(crate) const TABLES: &str = include_str!("library/tables.sql");
 
 /// Made after the rows: they would stamp the current time into them.
-const TRIGGERS: &str = include_str!("library/triggers.sql");
+pub(crate) const TRIGGERS: &str = include_str!("library/triggers.sql");
 
 /// Why no library was made.
 #[derive(Debug, thiserror::Error)]

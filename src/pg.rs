@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, SqlSafeStr as _, SqlStr};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, SqlSafeStr as _, SqlStr};
 
 /// How long one connection attempt, or the wait for a free connection, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,21 +38,30 @@ impl Target {
         &self.name
     }
 
+    /// One connection, for work that goes step by step: what it says does not depend on the server's settings.
+    pub(crate) async fn connect_one(&self) -> Result<PgConnection, String> {
+        let mut connection = self.attempt().await?;
+        let setup = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET jit = off; SET statement_timeout = 0";
+        connection.execute(sqlx::raw_sql(setup)).await.map_err(|error| self.explain(&error))?;
+        Ok(connection)
+    }
+
+    async fn attempt(&self) -> Result<PgConnection, String> {
+        match tokio::time::timeout(CONNECT_TIMEOUT, self.options.connect()).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(self.explain(&error)),
+            Err(_) => Err(format!(
+                "PostgreSQL {} did not answer within {} s; check the host, the port and that it is running.",
+                self.name,
+                CONNECT_TIMEOUT.as_secs()
+            )),
+        }
+    }
+
     /// A pool of at most `connections`, each prepared by `setup`; one connection is made to see that it can be.
     pub(crate) async fn connect(&self, connections: u32, setup: &'static str) -> Result<PgPool, String> {
         // The pool would hide a refused connection behind a timeout; a single one says what is wrong.
-        let attempt = tokio::time::timeout(CONNECT_TIMEOUT, self.options.connect());
-        match attempt.await {
-            Ok(Ok(connection)) => drop(sqlx::Connection::close(connection).await),
-            Ok(Err(error)) => return Err(self.explain(&error)),
-            Err(_) => {
-                return Err(format!(
-                    "PostgreSQL {} did not answer within {} s; check the host, the port and that it is running.",
-                    self.name,
-                    CONNECT_TIMEOUT.as_secs()
-                ));
-            }
-        }
+        drop(sqlx::Connection::close(self.attempt().await?).await);
         Ok(PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(CONNECT_TIMEOUT)

@@ -1,6 +1,7 @@
 //! Rows from a PostgreSQL library: an sqlx pool of sessions that can only read.
 
 mod query;
+pub(crate) mod shown;
 
 use std::time::Duration;
 

@@ -1,13 +1,13 @@
 //! A row of SQLite's `content` to one of PostgreSQL's.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::cells::jsonb;
-use super::mapping::{Mapped, Mapping, Unmappable};
-use super::source::SourceRow;
+use super::json::Document;
+use super::mapping::{Mapped, Mapping};
+use super::row::{Digest, Row, Table};
 
 /// The source columns that have target columns.
-const KNOWN: [&str; 32] = [
+pub(super) const KNOWN: [&str; 32] = [
     "id",
     "title",
     "canonical_url",
@@ -42,31 +42,21 @@ const KNOWN: [&str; 32] = [
     "analysis",
 ];
 
+/// Characters of a language that is no code, so that the index on it can hold it; its spelling is kept whole.
+const MAX_LANGUAGE_CHARS: usize = 100;
+
 /// Length of a YouTube id.
 const VIDEO_ID_CHARS: usize = 11;
 
-/// The target row, or why there can be none.
-pub(super) fn map(source: SourceRow) -> Result<Mapped, Unmappable> {
-    match values(&source) {
-        Ok(values) => Ok(Mapped { source, values }),
-        Err(reason) => Err(Unmappable { source, reason }),
-    }
-}
-
-fn values(source: &SourceRow) -> Result<Map<String, Value>, String> {
-    if source.again {
-        return Err("an earlier row has the same id".to_owned());
-    }
-    let Some(id) = source.cell("id").clean_text().map(str::to_owned) else {
-        return Err("its id is not text that PostgreSQL can hold".to_owned());
-    };
-    let mut row = Mapping::new(source);
-    row.set("id", id.clone());
-    let conforming = [video_id(&mut row, &id), language(&mut row)] == [true, true];
-    row.set("nonconforming", !conforming);
+/// The target row of a record with this id.
+pub(super) fn map(source: &Row, id: &str, digest: &Digest) -> Mapped {
+    let mut row = Mapping::new(Table::Content, source);
+    row.set("id", Some(id.to_owned()));
+    let conforming = [video_id(&mut row, id), language(&mut row)] == [true, true];
+    row.set_flag("nonconforming", Some(!conforming));
     let title = row.read_text("title");
-    row.set("title_absent", title.is_none());
-    row.set("title", title.unwrap_or_default());
+    row.set_flag("title_absent", Some(title.is_none()));
+    row.set("title", Some(title.unwrap_or_default()));
     for column in [
         "canonical_url",
         "thumbnail_url",
@@ -92,7 +82,7 @@ fn values(source: &SourceRow) -> Result<Map<String, Value>, String> {
         "like_count",
         "comment_count",
     ] {
-        row.number(column);
+        row.number(column, column);
     }
     row.flag("has_audio");
     row.flag("has_transcript");
@@ -102,20 +92,21 @@ fn values(source: &SourceRow) -> Result<Map<String, Value>, String> {
     row.json("named_entities", "named_entities");
     let curated = row.json("subcategories_json", "subcategories");
     analysis(&mut row, curated);
-    Ok(row.finish(&KNOWN))
+    row.finish(digest, &KNOWN)
 }
 
 /// Sets the video id, and says whether it is one. A row without one gets a made-up one that is never shown.
 fn video_id(row: &mut Mapping<'_>, id: &str) -> bool {
-    let text = row.is_text("video_id").then(|| row.read_text("video_id")).flatten();
-    let absent = text.as_deref().is_none_or(str::is_empty);
-    if absent {
+    let text = row.cell("video_id").clean_text().filter(|text| !text.is_empty());
+    if text.is_none() {
         row.keep("video_id");
     }
-    row.set("video_id_absent", absent);
-    let video_id = text.filter(|_| !absent).unwrap_or_else(|| format!("missing:{id}"));
-    let conforming = !absent && is_video_id(&video_id);
-    row.set("video_id", video_id);
+    row.set_flag("video_id_absent", Some(text.is_none()));
+    let conforming = text.is_some_and(is_video_id);
+    if !conforming {
+        row.repaired("video_id", "does not name a video; stored and marked nonconforming");
+    }
+    row.set("video_id", Some(text.map_or_else(|| format!("missing:{id}"), str::to_owned)));
     conforming
 }
 
@@ -128,13 +119,21 @@ fn is_video_id(text: &str) -> bool {
 fn language(row: &mut Mapping<'_>) -> bool {
     let text = row.read_text("language");
     let written = text.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let normal = written.map(two_letters);
+    let code = written.map(two_letters);
     // What is no code stays as it is and marks the row.
-    let typed = normal.clone().flatten().or_else(|| text.clone().filter(|_| written.is_some()));
-    row.set("language", typed.clone());
-    row.set("language_of", typed);
+    let typed = code.clone().flatten().or_else(|| {
+        written.map(|_| text.iter().flat_map(|text| text.chars()).take(MAX_LANGUAGE_CHARS).collect())
+    });
+    let conforming = code.is_none_or(|code| code.is_some());
+    if !conforming {
+        row.repaired("language", "is no two-letter code; stored and marked nonconforming");
+    } else if typed.is_some() && typed != text {
+        row.repaired("language", "is normalised to two letters beside its spelling");
+    }
+    row.set("language_of", typed.clone());
+    row.set("language", typed);
     row.set("language_text", text);
-    normal.is_none_or(|code| code.is_some())
+    conforming
 }
 
 /// `EN`, `en-US` and `en_us` are `en`.
@@ -147,26 +146,38 @@ fn two_letters(text: &str) -> Option<String> {
 fn duration(row: &mut Mapping<'_>) {
     let seconds = row.read_number("duration_seconds");
     let narrow = seconds.and_then(|seconds| i32::try_from(seconds).ok());
-    row.set("duration_seconds", narrow);
-    row.set("duration_wide", seconds.filter(|_| narrow.is_none()));
+    row.set("duration_wide", seconds.filter(|_| narrow.is_none()).map(|seconds| seconds.to_string()));
+    row.set("duration_seconds", narrow.map(|seconds| seconds.to_string()));
 }
 
 /// Sets the analysis, with the curated categories merged in where it has none of its own.
-fn analysis(row: &mut Mapping<'_>, curated: Option<Value>) {
-    let text = row.read_text("analysis");
-    let mut analysis = text.as_deref().and_then(jsonb);
-    row.set("analysis_text", text);
-    let categories = curated.as_ref().and_then(|document| document.get("categories"));
-    if let Some(categories) = categories {
-        match &mut analysis {
-            None => analysis = Some(json!({ "categories": categories })),
-            Some(Value::Object(members)) => {
-                members.entry("categories").or_insert_with(|| categories.clone());
-            }
-            // Nothing can be merged into a list or a scalar.
-            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {}
+fn analysis(row: &mut Mapping<'_>, curated: Option<Document>) {
+    let (text, document) = row.read_json("analysis");
+    let categories = curated.as_ref().and_then(|document| document.value.get("categories"));
+    let (typed, own) = match (document, categories) {
+        (None, None) => (None, None),
+        (None, Some(categories)) => {
+            (Some(json!({ "categories": categories }).to_string()), Some(categories.clone()))
         }
+        (Some(document), categories) => merged(document, text.as_deref().unwrap_or_default(), categories),
+    };
+    row.set("categories_of", own.map(|categories| categories.to_string()));
+    row.set("analysis_of", typed.clone());
+    row.set("analysis_json", typed);
+    row.set("analysis_text", text);
+}
+
+/// An analysis with `categories` where it has none, and the categories it then has.
+fn merged(document: Document, text: &str, categories: Option<&Value>) -> (Option<String>, Option<Value>) {
+    let Some(members) = document.value.as_object() else {
+        // Nothing can be merged into a list or a scalar.
+        return (Some(document.typed(text)), None);
+    };
+    if let Some(own) = members.get("categories") {
+        return (Some(document.typed(text)), Some(own.clone()));
     }
-    row.set("categories_of", analysis.as_ref().and_then(|analysis| analysis.get("categories")).cloned());
-    row.set("analysis_json", analysis);
+    let Some(categories) = categories else { return (Some(document.typed(text)), None) };
+    let mut members = members.clone();
+    members.insert("categories".to_owned(), categories.clone());
+    (Some(Value::Object(members).to_string()), Some(categories.clone()))
 }

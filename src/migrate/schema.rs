@@ -1,27 +1,55 @@
 //! `migrations/`, embedded and applied by sqlx's migrator: each once, in order, under a lock.
 
-use sqlx::SqlSafeStr as _;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::PgConnection;
+use sqlx::{Executor as _, SqlSafeStr as _};
 use sqlx_core::migrate::{MigrateError as SchemaError, Migration, MigrationType, Migrator};
 
 use super::MigrateError;
 use crate::pg::Target;
 
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "content", include_str!("../../migrations/0001_content.sql")),
     (2, "shown", include_str!("../../migrations/0002_shown.sql")),
     (3, "content summaries", include_str!("../../migrations/0003_content_summaries.sql")),
     (4, "updated at", include_str!("../../migrations/0004_updated_at.sql")),
     (5, "quarantine", include_str!("../../migrations/0005_quarantine.sql")),
+    (6, "agreed", include_str!("../../migrations/0006_agreed.sql")),
 ];
 
 /// Brings the schema up to date; what is already there stays.
-pub(super) async fn apply(pool: &PgPool, target: &Target) -> Result<(), MigrateError> {
+pub(super) async fn apply(connection: &mut PgConnection, target: &Target) -> Result<(), MigrateError> {
+    if applied(connection).await.map_err(|error| MigrateError(target.explain(&error)))?
+        == MIGRATIONS.map(|(v, _, _)| v)
+    {
+        // The migrator asks for rights that only a change of the schema needs.
+        return Ok(());
+    }
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
     let migrator = Migrator::with_migrations(MIGRATIONS.map(migration).into());
-    migrator.run(pool).await.map_err(|error| explain(target, error))
+    migrator.run(connection).await.map_err(|error| explain(target, error))
+}
+
+/// Brings the schema up to date inside a transaction that will be undone: the migrator commits each step.
+pub(super) async fn apply_within(connection: &mut PgConnection, target: &Target) -> Result<(), MigrateError> {
+    let failed = |error: sqlx::Error| MigrateError(target.explain(&error));
+    let applied = applied(connection).await.map_err(failed)?;
+    for (_, _, sql) in MIGRATIONS.iter().filter(|(version, _, _)| !applied.contains(version)) {
+        connection.execute(sqlx::raw_sql(*sql)).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {
+    let known: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !known {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version";
+    sqlx::query_scalar(sql).fetch_all(connection).await
 }
 
 fn explain(target: &Target, error: SchemaError) -> MigrateError {

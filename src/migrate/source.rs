@@ -1,17 +1,21 @@
-//! The SQLite library as batches of rows, read on a thread of its own in one read transaction.
+//! The SQLite library as batches of mapped rows, read on a thread of its own in one read transaction.
+//!
+//! Mapping and rendering happen on that thread, too, so that they overlap with what PostgreSQL does.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rusqlite::Connection;
-use serde_json::{Map, Value};
+use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::MigrateError;
-use super::cells::Cell;
+use super::cell::Cell;
+use super::layout::TargetRow;
+use super::row::{Columns, Digest, Key, Row, Table};
+use super::{MigrateError, content, summaries};
 use crate::dashboard;
 
-/// Bounds of a batch: rows, and bytes of their cells (one row more may exceed it).
-const BATCH_ROWS: usize = 500;
+/// Bytes of cells in a batch (one row more may exceed it).
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Batches read ahead.
 const AHEAD: usize = 1;
@@ -26,173 +30,275 @@ pub(super) type Batches = Receiver<Result<Batch, MigrateError>>;
 
 type Sink = Sender<Result<Batch, MigrateError>>;
 
-/// A table of the library.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Table {
-    /// The records.
-    Content,
-    /// The one summary of older libraries.
-    Legacy,
-    /// Summaries by variant and revision.
-    Variants,
-}
-
-/// One source row.
-#[derive(Debug)]
-pub(super) struct SourceRow {
-    /// Its `id` if that is plain text or a number, else `rowid:N`.
-    pub(super) key: String,
-    /// Whether an earlier row has the same key columns, which libraries without their constraints may hold.
-    pub(super) again: bool,
-    /// Columns by lower-case name.
-    cells: Vec<(String, Cell)>,
-}
-
 /// Rows that are stored together.
-pub(super) type Batch = Vec<SourceRow>;
+pub(super) struct Batch {
+    pub(super) rows: Vec<Sourced>,
+    pub(super) refused: Vec<Refused>,
+    /// Rows of the whole table, so that progress can be told.
+    pub(super) of: u64,
+}
 
-// === impl Table ===
+/// A row that a target row can be made of.
+pub(super) struct Sourced {
+    pub(super) row: Row,
+    pub(super) key: Key,
+    pub(super) digest: Digest,
+    pub(super) target: TargetRow,
+    /// Whether something had to be repaired for the target row.
+    pub(super) repaired: bool,
+    /// Its name in quarantine, should it be refused.
+    pub(super) name: String,
+    /// Its place among the rows read: of two rows that want one value the first gets it.
+    pub(super) nth: i64,
+}
 
-impl Table {
-    /// Its name in SQLite.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Content => "content",
-            Self::Legacy => "content_summaries",
-            Self::Variants => "summary_variants",
-        }
-    }
+/// A row that no target row can be made of.
+pub(super) struct Refused {
+    pub(super) row: Row,
+    pub(super) name: String,
+    pub(super) reason: &'static str,
+}
 
-    fn key_columns(self) -> &'static [&'static str] {
-        match self {
-            Self::Content => &["id"],
-            Self::Legacy => &["content_id"],
-            Self::Variants => &["video_id", "variant_type", "revision"],
-        }
-    }
+/// A table of the library as it is.
+pub(crate) struct Shape {
+    pub(crate) columns: Arc<Columns>,
+    /// What the row number is called; a column may have taken one of its names.
+    pub(crate) number: &'static str,
+    /// Row numbers of rows whose key an earlier row has.
+    pub(crate) again: HashSet<i64>,
+}
+
+struct Reader<'a> {
+    connection: &'a Connection,
+    batch_rows: usize,
 }
 
 // === impl Source ===
 
 impl Source {
-    /// Opens the library and begins to read it.
-    pub(super) fn open(path: &Path) -> Result<Self, MigrateError> {
+    /// Opens the library and begins to read the tables wanted.
+    pub(super) fn open(path: &Path, wanted: &[Table], batch_rows: usize) -> Result<Self, MigrateError> {
         let connection = dashboard::read_only(path).map_err(|error| MigrateError(error.0))?;
         let (mut sinks, mut tables) = (Vec::new(), Vec::new());
-        for table in [Table::Content, Table::Legacy, Table::Variants] {
+        for table in Table::ALL.into_iter().filter(|table| wanted.contains(table)) {
             let (sink, batches) = channel(AHEAD);
             sinks.push((table, sink));
             tables.push((table, batches));
         }
         let path = path.to_owned();
-        tokio::task::spawn_blocking(move || read(&path, &connection, sinks));
+        tokio::task::spawn_blocking(move || {
+            read(path, &Reader { connection: &connection, batch_rows }, sinks)
+        });
         Ok(Self { tables })
     }
 }
 
-fn read(path: &Path, connection: &Connection, sinks: Vec<(Table, Sink)>) {
+fn read(path: PathBuf, reader: &Reader<'_>, sinks: Vec<(Table, Sink)>) {
     // A summary written after its record was passed by would look like an orphan: all tables are read as of one moment.
-    let moment = connection.unchecked_transaction();
+    let moment = reader.connection.unchecked_transaction();
     let mut failed = moment.as_ref().err().map(ToString::to_string);
     for (table, sink) in sinks {
         let failure =
-            failed.take().or_else(|| stream(connection, table, &sink).err().map(|error| error.to_string()));
+            failed.take().or_else(|| reader.stream(table, &sink).err().map(|error| error.to_string()));
         if let Some(error) = failure {
             // If nobody receives any more, nobody asks why.
-            let _ = sink.blocking_send(Err(MigrateError(format!(
-                "Table {} of the SQLite library {} cannot be read ({error}); check it with `PRAGMA integrity_check`.",
-                table.name(),
-                path.display()
-            ))));
+            let _ = sink.blocking_send(Err(unreadable(table, &path, &error)));
             return;
         }
     }
 }
 
-fn stream(connection: &Connection, table: Table, sink: &Sink) -> rusqlite::Result<()> {
-    let names = column_names(connection, table)?;
-    if names.is_empty() {
-        return Ok(());
-    }
-    let mut statement = connection.prepare(&select(table, &names))?;
-    let mut rows = statement.query([])?;
-    let (mut batch, mut bytes) = (Batch::new(), 0);
-    while let Some(row) = rows.next()? {
-        let mut cells = Vec::with_capacity(names.len());
-        for (index, name) in names.iter().enumerate() {
-            cells.push((name.clone(), Cell::from(row.get_ref(index + 2)?)));
-        }
-        let row = SourceRow::new(row.get(0)?, row.get(1)?, cells);
-        bytes += row.size();
-        batch.push(row);
-        if batch.len() >= BATCH_ROWS || bytes >= BATCH_BYTES {
-            bytes = 0;
-            if sink.blocking_send(Ok(std::mem::take(&mut batch))).is_err() {
-                return Ok(());
-            }
-        }
-    }
-    if !batch.is_empty() {
-        // As above: without a receiver there is nothing left to do.
-        let _ = sink.blocking_send(Ok(batch));
-    }
-    Ok(())
+/// Says that a table cannot be read.
+pub(crate) fn unreadable(table: Table, path: &Path, error: &dyn std::fmt::Display) -> MigrateError {
+    MigrateError(format!(
+        "Table {} of the SQLite library {} cannot be read ({error}); check it with `PRAGMA integrity_check`.",
+        table.name(),
+        path.display()
+    ))
 }
 
-fn column_names(connection: &Connection, table: Table) -> rusqlite::Result<Vec<String>> {
+// === impl Reader ===
+
+impl Reader<'_> {
+    fn stream(&self, table: Table, sink: &Sink) -> rusqlite::Result<()> {
+        let Some(shape) = Shape::of(self.connection, table)? else { return Ok(()) };
+        let of = self
+            .connection
+            .query_row(&format!("SELECT count(*) FROM {}", table.name()), [], |row| row.get(0));
+        let of = u64::try_from(of.unwrap_or(0_i64)).unwrap_or(0);
+        let sql = format!("{} ORDER BY s.{}", shape.select(table), shape.number);
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        let (mut batch, mut bytes) = (Batch::new(of), 0);
+        while let Some(row) = rows.next()? {
+            let (number, row) = shape.row(row)?;
+            bytes += row.size();
+            batch.add(table, row, number, shape.again.contains(&number));
+            if batch.len() >= self.batch_rows || bytes >= BATCH_BYTES {
+                bytes = 0;
+                if sink.blocking_send(Ok(std::mem::replace(&mut batch, Batch::new(of)))).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        if batch.len() > 0 {
+            // As above: without a receiver there is nothing left to do.
+            let _ = sink.blocking_send(Ok(batch));
+        }
+        Ok(())
+    }
+}
+
+// === impl Batch ===
+
+impl Batch {
+    fn new(of: u64) -> Self {
+        Self { rows: Vec::new(), refused: Vec::new(), of }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len() + self.refused.len()
+    }
+
+    fn add(&mut self, table: Table, row: Row, number: i64, again: bool) {
+        let name = name(table, &row, number, again);
+        let key = if again { Err("an earlier row has the same key") } else { row.key(table) };
+        match key {
+            Ok(key) => self.rows.push(Sourced::new(table, row, key, name, number)),
+            Err(reason) => self.refused.push(Refused { row, name, reason }),
+        }
+    }
+}
+
+/// What quarantine calls the row: its `id` if that is plain text or a number, else `rowid:N`.
+pub(crate) fn name(table: Table, row: &Row, number: i64, again: bool) -> String {
+    let by_number = || format!("rowid:{number}");
+    match (table, row.cell("id")) {
+        // The second of two rows with one id needs a name of its own.
+        (Table::Content, _) if again => by_number(),
+        (_, Cell::Integer(id)) => id.to_string(),
+        (Table::Content, cell) => cell.clean_text().map_or_else(by_number, str::to_owned),
+        (Table::Legacy | Table::Variants, _) => by_number(),
+    }
+}
+
+// === impl Sourced ===
+
+impl Sourced {
+    fn new(table: Table, row: Row, key: Key, name: String, nth: i64) -> Self {
+        let digest = row.digest(table);
+        let mapped = match table {
+            Table::Content => content::map(&row, &key.record, &digest),
+            Table::Legacy => summaries::legacy(&row, &digest),
+            Table::Variants => summaries::variant(&row, &key, &digest),
+        };
+        Self { row, key, digest, target: mapped.target, repaired: !mapped.repairs.is_empty(), name, nth }
+    }
+}
+
+// === impl Shape ===
+
+impl Shape {
+    /// The table's shape; `None` if there is no such table.
+    pub(crate) fn of(connection: &Connection, table: Table) -> rusqlite::Result<Option<Self>> {
+        let names = columns(connection, table)?;
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let taken = |name: &&str| !names.iter().any(|column| column == name);
+        let number = ["rowid", "_rowid_", "oid"].into_iter().find(taken).unwrap_or("rowid");
+        let again = repeated(connection, table, &names, number)?;
+        Ok(Some(Self { columns: Columns::new(names), number, again }))
+    }
+
+    /// `SELECT number, columns FROM table s`.
+    pub(crate) fn select(&self, table: Table) -> String {
+        let columns: Vec<String> =
+            self.columns.names().iter().map(|name| format!("s.{}", quoted(name))).collect();
+        format!("SELECT s.{}, {} FROM {} s", self.number, columns.join(", "), table.name())
+    }
+
+    /// The first row with this key, and its number.
+    pub(crate) fn find(
+        &self,
+        connection: &Connection,
+        table: Table,
+        key: &Key,
+    ) -> rusqlite::Result<Option<(i64, Row)>> {
+        if !table.key_columns().iter().all(|column| self.columns.has(column)) {
+            return Ok(None);
+        }
+        let condition = match table {
+            Table::Content => "s.id = ?1 COLLATE BINARY",
+            Table::Legacy => "s.content_id = ?1 COLLATE BINARY",
+            Table::Variants => {
+                "s.video_id = ?1 COLLATE BINARY AND s.variant_type = ?2 COLLATE BINARY \
+                 AND CAST(s.revision AS INTEGER) = ?3"
+            }
+        };
+        let sql = format!("{} WHERE {condition} ORDER BY s.{} LIMIT 1", self.select(table), self.number);
+        let mut statement = connection.prepare_cached(&sql)?;
+        match table {
+            Table::Content | Table::Legacy => statement.query_row([&key.record], |row| self.row(row)),
+            Table::Variants => {
+                statement.query_row((&key.record, &key.variant, key.revision), |row| self.row(row))
+            }
+        }
+        .optional()
+    }
+
+    /// A row that [`Shape::select`] found, with its number.
+    pub(crate) fn row(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, Row)> {
+        let mut cells = Vec::with_capacity(self.columns.names().len());
+        for position in 0..self.columns.names().len() {
+            cells.push(Cell::from(row.get_ref(position + 1)?));
+        }
+        Ok((row.get(0)?, Row::new(Arc::clone(&self.columns), cells)))
+    }
+}
+
+/// A name as SQL takes it.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn columns(connection: &Connection, table: Table) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare("SELECT lower(name) FROM pragma_table_info(?1)")?;
     let names = statement.query_map([table.name()], |row| row.get(0))?;
     names.collect()
 }
 
-fn select(table: Table, names: &[String]) -> String {
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let columns: Vec<String> = names.iter().map(|name| format!("s.{}", quoted(name))).collect();
+/// Numbers of the rows whose key an earlier row has: libraries without their constraints may hold such rows.
+fn repeated(
+    connection: &Connection,
+    table: Table,
+    names: &[String],
+    number: &str,
+) -> rusqlite::Result<HashSet<i64>> {
     let keys = table.key_columns();
-    let again = if keys.iter().all(|key| names.iter().any(|name| name == key)) {
-        let same: Vec<String> = keys.iter().map(|key| format!("e.\"{key}\" = s.\"{key}\"")).collect();
-        format!(
-            "EXISTS (SELECT 1 FROM {0} e WHERE {1} AND e.rowid < s.rowid)",
-            table.name(),
-            same.join(" AND ")
-        )
-    } else {
-        "0".to_owned()
+    if !keys.iter().all(|key| names.iter().any(|name| name == key)) || unique(connection, table)? {
+        return Ok(HashSet::new());
+    }
+    // As a key is read: a revision of 2.5 is one of 2.
+    let parts = match table {
+        Table::Content => "id",
+        Table::Legacy => "content_id",
+        Table::Variants => "video_id, variant_type, CAST(revision AS INTEGER)",
     };
-    format!("SELECT s.rowid, {again}, {} FROM {} s ORDER BY s.rowid", columns.join(", "), table.name())
+    let (first, name) = (keys.first().copied().unwrap_or_default(), table.name());
+    let sql = format!(
+        "SELECT number FROM (SELECT {number} AS number, row_number() OVER (PARTITION BY {parts} ORDER BY {number}) AS nth \
+         FROM {name} WHERE typeof({first}) = 'text') WHERE nth > 1"
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let numbers = statement.query_map([], |row| row.get(0))?;
+    numbers.collect()
 }
 
-// === impl SourceRow ===
-
-impl SourceRow {
-    fn new(number: i64, again: bool, cells: Vec<(String, Cell)>) -> Self {
-        let id = cells.iter().find(|(name, _)| name == "id").map(|(_, cell)| cell);
-        let key = match id {
-            Some(Cell::Integer(id)) => id.to_string(),
-            // The second of two rows with one id needs a name of its own.
-            Some(cell) if !again => cell.clean_text().map(str::to_owned).unwrap_or(format!("rowid:{number}")),
-            Some(_) | None => format!("rowid:{number}"),
-        };
-        Self { key, again, cells }
-    }
-
-    /// A cell; NULL if the library has no such column.
-    pub(super) fn cell(&self, name: &str) -> &Cell {
-        self.cells.iter().find(|(column, _)| column == name).map_or(&Cell::Null, |(_, cell)| cell)
-    }
-
-    /// The cells of columns that are not among `known`.
-    pub(super) fn unknown(&self, known: &[&str]) -> Map<String, Value> {
-        let cells = self.cells.iter().filter(|(name, _)| !known.contains(&name.as_str()));
-        cells.map(|(name, cell)| (name.replace('\0', "\u{fffd}"), cell.exact())).collect()
-    }
-
-    /// The whole row as JSON that loses nothing.
-    pub(super) fn exact(&self) -> Value {
-        Value::Object(self.unknown(&[]))
-    }
-
-    fn size(&self) -> usize {
-        self.cells.iter().map(|(name, cell)| name.len() + cell.size()).sum()
-    }
+/// Whether the table's own constraints keep its keys apart.
+fn unique(connection: &Connection, table: Table) -> rusqlite::Result<bool> {
+    let [key] = table.key_columns() else { return Ok(false) };
+    let sql = "SELECT count(*) FROM pragma_index_list(?1) l WHERE l.\"unique\" AND NOT l.partial AND \
+               (SELECT group_concat(lower(i.name)) FROM pragma_index_info(l.name) i) = ?2";
+    connection.query_row(sql, [table.name(), key], |row| row.get::<_, i64>(0)).map(|count| count > 0)
 }

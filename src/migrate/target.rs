@@ -1,210 +1,260 @@
-//! Rows into PostgreSQL: a batch as one JSON parameter and one statement; row by row only where one is refused.
+//! Rows into PostgreSQL: what is there is looked up and locked, what is new goes by COPY, what changed by COPY into a
+//! temporary table and one UPDATE. If a batch is refused it is halved, until the row that is to blame stands alone.
 
-use std::sync::LazyLock;
+use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value};
-use sqlx::{Connection as _, PgConnection, Postgres, Row as _, SqlStr, Transaction};
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection as _, Executor as _, Postgres, Row as _, Transaction};
 
-use super::mapping::Mapped;
-use super::source::Table;
+use super::cell::hex;
+use super::judge::{Agreement, REMEMBERED, Side, Verdict, judge};
+use super::layout::Layout;
+use super::row::{Digest, Key, Table};
+use super::source::Sourced;
+use super::stored::{self, Stored};
+use super::timestamp;
 use crate::pg::{code, constant_sql};
 
-/// Rows that wait in memory for another row to give up a unique value.
-pub(super) const MAX_WAITING: usize = 1000;
+/// Bytes that one message of a COPY carries, so that the server parses while more is on the way.
+const COPY_CHUNK: usize = 128 * 1024;
 
 /// What became of a row.
-pub(super) enum Stored {
+pub(super) enum Outcome {
     /// It was not there.
-    Inserted,
-    /// It was there and differed.
-    Updated,
+    Inserted(Sourced),
+    /// It was there and took the source's values.
+    Updated(Sourced),
     /// It was there and equal.
-    Unchanged,
+    Unchanged(Sourced),
+    /// It was there, is the newer one, and stays.
+    Kept(Sourced),
+    /// It was there, stays, and someone must decide.
+    Conflict(Sourced, &'static str),
+    /// Its record was deleted.
+    Tombstoned(Sourced),
     /// PostgreSQL refuses it.
     Refused {
-        row: Mapped,
+        row: Sourced,
         reason: String,
         /// Whether another row has a value of its that must be unique.
         taken: bool,
     },
 }
 
-/// How a target table is written.
-struct Layout {
-    table: &'static str,
-    /// What makes a row the same row.
-    conflict: &'static str,
-    columns: &'static [&'static str],
+/// Rows of one batch, by what is to be done with them.
+#[derive(Default)]
+struct Sorted {
+    new: Vec<Sourced>,
+    changed: Vec<(Sourced, Stored)>,
+    agreed: Vec<(Sourced, Stored)>,
+    done: Vec<Outcome>,
 }
 
-const CONTENT: Layout = Layout {
-    table: "content",
-    conflict: "(id)",
-    columns: &[
-        "id",
-        "video_id",
-        "video_id_absent",
-        "title",
-        "title_absent",
-        "nonconforming",
-        "channel_name",
-        "canonical_url",
-        "thumbnail_url",
-        "duration_seconds",
-        "duration_wide",
-        "published_at",
-        "published_at_of",
-        "published_at_text",
-        "indexed_at",
-        "indexed_at_of",
-        "indexed_at_text",
-        "created_at",
-        "created_at_of",
-        "created_at_text",
-        "updated_at",
-        "updated_at_of",
-        "updated_at_text",
-        "word_count",
-        "has_audio",
-        "audio_duration_seconds",
-        "has_transcript",
-        "transcript_chars",
-        "channel_id",
-        "view_count",
-        "like_count",
-        "comment_count",
-        "category_json",
-        "category_of",
-        "category_text",
-        "subcategory",
-        "subcategories_json",
-        "subcategories_of",
-        "subcategories_text",
-        "categories_of",
-        "analysis_json",
-        "analysis_text",
-        "topics_json",
-        "topics_of",
-        "topics_text",
-        "named_entities_json",
-        "named_entities_of",
-        "named_entities_text",
-        "language",
-        "language_of",
-        "language_text",
-        "content_type",
-        "complexity_level",
-        "format_source",
-        "processing_status",
-        "summary",
-        "extra",
-    ],
-};
+/// Writes one table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Writer {
+    pub(super) table: Table,
+    pub(super) overwrite: bool,
+}
 
-const SUMMARY_COLUMNS: [&str; 21] = [
-    "video_id",
-    "variant",
-    "revision",
-    "legacy",
-    "source_id",
-    "html",
-    "html_md5",
-    "body",
-    "raw_json",
-    "raw_text",
-    "metadata_text",
-    "is_latest",
-    "file_size",
-    "word_count",
-    "created_at",
-    "created_at_of",
-    "created_at_text",
-    "updated_at",
-    "updated_at_of",
-    "updated_at_text",
-    "extra",
-];
-
-const LEGACY: Layout = Layout {
-    table: "content_summaries",
-    conflict: "(video_id) WHERE legacy",
-    columns: SUMMARY_COLUMNS.as_slice(),
-};
-
-const VARIANT: Layout = Layout {
-    table: "content_summaries",
-    conflict: "(video_id, variant, revision)",
-    columns: SUMMARY_COLUMNS.as_slice(),
-};
-
-static STORE_CONTENT: LazyLock<String> = LazyLock::new(|| CONTENT.sql());
-static STORE_LEGACY: LazyLock<String> = LazyLock::new(|| LEGACY.sql());
-static STORE_VARIANT: LazyLock<String> = LazyLock::new(|| VARIANT.sql());
-
-/// Stores rows and says what became of each; an error is one that no row is to blame for.
-pub(super) async fn store(
-    transaction: &mut Transaction<'_, Postgres>,
-    table: Table,
-    rows: Vec<Mapped>,
-) -> Result<Vec<Stored>, sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
+/// The temporary tables that changed rows go through; they live as long as the connection.
+pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    for table in [Table::Content, Table::Variants] {
+        let layout = Layout::of(table);
+        let sql = format!(
+            "CREATE TEMP TABLE IF NOT EXISTS incoming_{0} ON COMMIT DELETE ROWS AS SELECT {1}, agreed_before FROM {0} \
+             WITH NO DATA",
+            layout.table,
+            layout.list("")
+        );
+        connection.execute(constant_sql(sql)).await?;
     }
-    match attempt(transaction, table, &rows).await {
-        Ok(stored) => return Ok(stored),
-        Err(error) if blames_row(&error) => {}
-        Err(error) => return Err(error),
-    }
-    let mut all = Vec::with_capacity(rows.len());
-    for row in rows {
-        match attempt(transaction, table, std::slice::from_ref(&row)).await {
-            Ok(stored) => all.extend(stored),
-            Err(error) if blames_row(&error) => all.push(Stored::Refused {
-                reason: reason(&error),
-                taken: code(&error).as_deref() == Some("23505"),
-                row,
-            }),
-            Err(error) => return Err(error),
+    Ok(())
+}
+
+// === impl Writer ===
+
+impl Writer {
+    /// Stores rows and says what became of each; an error is one that no row is to blame for.
+    pub(super) async fn store(
+        self,
+        transaction: &mut Transaction<'_, Postgres>,
+        rows: Vec<Sourced>,
+    ) -> Result<Vec<Outcome>, sqlx::Error> {
+        let mut outcomes = Vec::with_capacity(rows.len());
+        // What is still to be stored, the first rows last.
+        let mut parts = vec![rows];
+        while let Some(mut rows) = parts.pop() {
+            if rows.is_empty() {
+                continue;
+            }
+            let sorted = self.sort(transaction, rows).await?;
+            let mut savepoint = transaction.begin().await?;
+            match self.write(&mut savepoint, &sorted).await {
+                Ok(()) => {
+                    savepoint.commit().await?;
+                    outcomes.append(&mut sorted.finish());
+                }
+                Err(error) if blames_row(&error) => {
+                    savepoint.rollback().await?;
+                    rows = sorted.take_back(&mut outcomes);
+                    if let [_] = rows.as_slice() {
+                        outcomes.extend(rows.into_iter().map(|row| refused(row, &error)));
+                        continue;
+                    }
+                    let second = rows.split_off(rows.len() / 2);
+                    parts.extend([second, rows]);
+                }
+                Err(error) => return Err(error),
+            }
         }
+        Ok(outcomes)
     }
-    Ok(all)
+
+    /// Looks up, and locks, what is there.
+    async fn sort(
+        self,
+        transaction: &mut Transaction<'_, Postgres>,
+        rows: Vec<Sourced>,
+    ) -> Result<Sorted, sqlx::Error> {
+        let mut present = self.present(transaction, &rows).await?;
+        let absent: Vec<&Sourced> = rows.iter().filter(|row| !present.contains_key(&row.key)).collect();
+        let buried = match self.table {
+            Table::Content => buried(transaction, self.table, &absent).await?,
+            // Summaries have their records, else they were not here.
+            Table::Legacy | Table::Variants => HashSet::new(),
+        };
+        let mut sorted = Sorted::default();
+        for row in rows {
+            match present.remove(&row.key) {
+                None if buried.contains(&row.key.record) => sorted.done.push(Outcome::Tombstoned(row)),
+                None => sorted.new.push(row),
+                Some(stored) => sorted.judged(self, row, stored),
+            }
+        }
+        Ok(sorted)
+    }
+
+    async fn present(
+        self,
+        transaction: &mut Transaction<'_, Postgres>,
+        rows: &[Sourced],
+    ) -> Result<HashMap<Key, Stored>, sqlx::Error> {
+        // In the order of the keys: two writers that lock the same rows wait for each other and never deadlock.
+        let (select, order) = (stored::select(self.table), stored::key_order(self.table));
+        let found = match self.table {
+            Table::Content => format!("{select} AND c.id = ANY($1) ORDER BY {order} FOR UPDATE OF c"),
+            Table::Legacy => format!("{select} AND c.id = ANY($1) ORDER BY {order} FOR UPDATE OF s"),
+            Table::Variants => format!(
+                "{select} AND (s.video_id, s.variant, s.revision) IN (SELECT * FROM unnest($1::text[], $2::text[], \
+                 $3::int[])) ORDER BY {order} FOR UPDATE OF s"
+            ),
+        };
+        let records: Vec<&str> = rows.iter().map(|row| row.key.record.as_str()).collect();
+        let mut query = sqlx::query(constant_sql(found)).bind(records);
+        if self.table == Table::Variants {
+            query = query.bind(rows.iter().map(|row| row.key.variant.as_str()).collect::<Vec<_>>());
+            query = query.bind(rows.iter().map(|row| row.key.revision).collect::<Vec<_>>());
+        }
+        let found = query.fetch_all(&mut **transaction).await?;
+        let stored = found.iter().map(|row| stored::read(self.table, row).map(|row| (row.key.clone(), row)));
+        stored.collect()
+    }
+
+    async fn write(self, connection: &mut PgConnection, sorted: &Sorted) -> Result<(), sqlx::Error> {
+        let layout = Layout::of(self.table);
+        if !sorted.changed.is_empty() {
+            let mut data = Vec::new();
+            for (row, stored) in &sorted.changed {
+                row.target.encode(&mut data);
+                // The line's end makes room for one column more.
+                data.pop();
+                data.push(b'\t');
+                data.extend_from_slice(remembered(stored).as_bytes());
+                data.push(b'\n');
+            }
+            let columns = format!("{}, agreed_before", layout.list(""));
+            copy(connection, &format!("COPY incoming_{} ({columns}) FROM STDIN", layout.table), &data)
+                .await?;
+            connection.execute(constant_sql(update(layout))).await?;
+            connection.execute(constant_sql(format!("TRUNCATE incoming_{}", layout.table))).await?;
+        }
+        if !sorted.new.is_empty() {
+            let mut data = Vec::new();
+            for row in &sorted.new {
+                row.target.encode(&mut data);
+            }
+            copy(connection, &format!("COPY {} ({}) FROM STDIN", layout.table, layout.list("")), &data)
+                .await?;
+        }
+        let agreed: Vec<(&Key, Digest)> =
+            sorted.agreed.iter().map(|(row, _)| (&row.key, row.digest)).collect();
+        agree(connection, self.table, &agreed).await
+    }
 }
 
-/// One statement for all rows, all or none.
-async fn attempt(
-    transaction: &mut Transaction<'_, Postgres>,
-    table: Table,
-    rows: &[Mapped],
-) -> Result<Vec<Stored>, sqlx::Error> {
-    let mut savepoint = transaction.begin().await?;
-    let stored = upsert(&mut savepoint, table, rows).await?;
-    savepoint.commit().await?;
-    Ok(stored)
-}
-
-async fn upsert(
+/// Notes that both stores have these rows alike, where that is news.
+pub(super) async fn agree(
     connection: &mut PgConnection,
     table: Table,
-    rows: &[Mapped],
-) -> Result<Vec<Stored>, sqlx::Error> {
-    let values: Vec<&Map<String, Value>> = rows.iter().map(|row| &row.values).collect();
-    let json = serde_json::to_string(&values).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let written = sqlx::query(statement(table)).bind(json).fetch_all(connection).await?;
-    let mut stored = Vec::with_capacity(rows.len());
-    for row in &written {
-        stored.push(if row.try_get("inserted")? { Stored::Inserted } else { Stored::Updated });
+    rows: &[(&Key, Digest)],
+) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
     }
-    // The statement returns only what it wrote.
-    stored.resize_with(rows.len(), || Stored::Unchanged);
-    Ok(stored)
+    let (from, same) = match table {
+        Table::Content => ("content s", "s.id = a.record"),
+        Table::Legacy => (
+            "content_summaries s",
+            "s.legacy AND s.video_id = (SELECT c.video_id FROM content c WHERE c.id = a.record)",
+        ),
+        Table::Variants => (
+            "content_summaries s",
+            "s.video_id = a.record AND s.variant = a.variant AND s.revision = a.revision",
+        ),
+    };
+    // updated_at is set to itself, or its trigger would.
+    let sql = format!(
+        "UPDATE {from} SET updated_at = s.updated_at, agreed = a.digest, agreed_before = CASE \
+            WHEN s.agreed IS NULL THEN s.agreed_before ELSE (s.agreed || coalesce(s.agreed_before, '{{}}'))[1:{REMEMBERED}] END \
+         FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[]) AS a(record, variant, revision, digest) \
+         WHERE {same} AND s.agreed IS DISTINCT FROM a.digest"
+    );
+    sqlx::query(constant_sql(sql))
+        .bind(rows.iter().map(|(key, _)| key.record.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(key, _)| key.variant.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(key, _)| key.revision).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, digest)| digest.0.to_vec()).collect::<Vec<_>>())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
-fn statement(table: Table) -> SqlStr {
-    constant_sql(match table {
-        Table::Content => STORE_CONTENT.clone(),
-        Table::Legacy => STORE_LEGACY.clone(),
-        Table::Variants => STORE_VARIANT.clone(),
-    })
+async fn copy(connection: &mut PgConnection, statement: &str, data: &[u8]) -> Result<(), sqlx::Error> {
+    let mut copy = connection.copy_in_raw(statement).await?;
+    for chunk in data.chunks(COPY_CHUNK) {
+        copy.send(chunk).await?;
+    }
+    copy.finish().await.map(|_| ())
+}
+
+/// Every column takes the incoming value.
+fn update(layout: &Layout) -> String {
+    let columns = format!("{}, agreed_before", layout.list(""));
+    let values = format!("{}, i.agreed_before", layout.list("i."));
+    let same: Vec<String> = layout.key.iter().map(|name| format!("t.{name} = i.{name}")).collect();
+    format!(
+        "UPDATE {table} t SET ({columns}) = ROW({values}) FROM incoming_{table} i WHERE {}",
+        same.join(" AND "),
+        table = layout.table
+    )
+}
+
+/// The agreements before the one to come, as COPY takes an array of bytea.
+fn remembered(stored: &Stored) -> String {
+    let all = stored.agreed.iter().chain(&stored.before).take(REMEMBERED);
+    let digests: Vec<String> = all.map(|digest| format!("\"\\\\\\\\x{}\"", hex(&digest.0))).collect();
+    format!("{{{}}}", digests.join(","))
 }
 
 /// Whether a row's values are at fault: bad or too large a value, a constraint, two rows that are one.
@@ -212,29 +262,111 @@ fn blames_row(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| matches!(code.get(..2), Some("21" | "22" | "23" | "54")))
 }
 
-fn reason(error: &sqlx::Error) -> String {
+fn refused(row: Sourced, error: &sqlx::Error) -> Outcome {
     let message =
         error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
-    format!("PostgreSQL refuses it: {message}")
+    let taken = code(error).as_deref() == Some("23505");
+    Outcome::Refused { row, reason: format!("PostgreSQL refuses it: {message}"), taken }
 }
 
-// === impl Layout ===
+// === impl Sorted ===
 
-impl Layout {
-    /// Inserts, or updates what differs in any column; returns a row, `inserted`, for each row written.
-    fn sql(&self) -> String {
-        let Self { table, conflict, .. } = self;
-        let names: Vec<&str> = self.columns.to_vec();
-        let list = |prefix: &str| {
-            names.iter().map(|name| format!("{prefix}\"{name}\"")).collect::<Vec<_>>().join(", ")
-        };
-        // What the HTML was made of stands for it as long as its digest is this.
-        let values = list("r.").replace("r.\"html_md5\"", "md5(r.\"html\")");
-        let (columns, old, new) = (list(""), list("t."), list("excluded."));
-        format!(
-            "INSERT INTO {table} AS t ({columns}) SELECT {values} FROM json_populate_recordset(NULL::{table}, $1::json) r \
-             ON CONFLICT {conflict} DO UPDATE SET ({columns}) = ROW({new}) \
-             WHERE ({old}) IS DISTINCT FROM ({new}) RETURNING (xmax = 0) AS inserted"
-        )
+impl Sorted {
+    fn judged(&mut self, writer: Writer, row: Sourced, stored: Stored) {
+        let updated_at = row.row.cell("updated_at").plain().as_deref().and_then(timestamp::instant);
+        let incoming = Side { row: &row.row, digest: row.digest, updated_at };
+        let present = Side { row: &stored.row, digest: stored.digest, updated_at: stored.updated_at };
+        let agreement = Agreement { last: stored.agreed, before: &stored.before };
+        match judge(writer.table, incoming, present, agreement, writer.overwrite) {
+            Verdict::Same if stored.agreed == Some(row.digest) => self.done.push(Outcome::Unchanged(row)),
+            Verdict::Same => self.agreed.push((row, stored)),
+            Verdict::Replace => self.changed.push((row, stored)),
+            Verdict::Stay => self.done.push(Outcome::Kept(row)),
+            Verdict::Conflict(why) => self.done.push(Outcome::Conflict(row, why)),
+        }
     }
+
+    fn finish(self) -> Vec<Outcome> {
+        let mut done = self.done;
+        done.extend(self.new.into_iter().map(Outcome::Inserted));
+        done.extend(self.changed.into_iter().map(|(row, _)| Outcome::Updated(row)));
+        done.extend(self.agreed.into_iter().map(|(row, _)| Outcome::Unchanged(row)));
+        done
+    }
+
+    /// The rows that are still to be written, in the order they came as far as it matters: a value that two of them
+    /// want goes to the first.
+    fn take_back(self, outcomes: &mut Vec<Outcome>) -> Vec<Sourced> {
+        outcomes.extend(self.done);
+        let judged = self.changed.into_iter().chain(self.agreed).map(|(row, _)| row);
+        let mut rows: Vec<Sourced> = judged.chain(self.new).collect();
+        rows.sort_by_key(|row| row.nth);
+        rows
+    }
+}
+
+/// Sets the video ids of summaries' records; gives back the rows whose record is not stored.
+pub(super) async fn find_records(
+    transaction: &mut Transaction<'_, Postgres>,
+    table: Table,
+    rows: Vec<Sourced>,
+) -> Result<(Vec<Sourced>, Vec<Sourced>), sqlx::Error> {
+    let sql = match table {
+        Table::Content => return Ok((rows, Vec::new())),
+        Table::Legacy => "SELECT id, video_id FROM content WHERE id = ANY($1) FOR KEY SHARE",
+        Table::Variants => {
+            "SELECT video_id, video_id FROM content WHERE video_id = ANY($1) AND NOT video_id_absent FOR KEY SHARE"
+        }
+    };
+    let names: Vec<&str> = rows.iter().map(|row| row.key.record.as_str()).collect();
+    let found = sqlx::query(sql).bind(names).fetch_all(&mut **transaction).await?;
+    let mut records = HashMap::with_capacity(found.len());
+    for row in &found {
+        records.insert(row.try_get::<String, _>(0)?, row.try_get::<String, _>(1)?);
+    }
+    let (mut with, mut without) = (Vec::with_capacity(rows.len()), Vec::new());
+    for mut row in rows {
+        match records.get(&row.key.record) {
+            Some(video_id) => {
+                row.target.set("video_id", Some(video_id.clone()));
+                with.push(row);
+            }
+            None => without.push(row),
+        }
+    }
+    Ok((with, without))
+}
+
+/// Names of records, as rows call them, that were deleted and are not there.
+pub(super) async fn buried(
+    transaction: &mut Transaction<'_, Postgres>,
+    table: Table,
+    rows: &[&Sourced],
+) -> Result<HashSet<String>, sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(HashSet::new());
+    }
+    // A record may stand under another id in an older copy: its video counts, too.
+    let video = |row: &Sourced| match table {
+        Table::Content => {
+            row.row.cell("video_id").clean_text().filter(|text| !text.is_empty()).map(str::to_owned)
+        }
+        Table::Legacy => None,
+        Table::Variants => Some(row.key.record.clone()),
+    };
+    let id = |row: &Sourced| match table {
+        Table::Content | Table::Legacy => Some(row.key.record.clone()),
+        Table::Variants => None,
+    };
+    let found = sqlx::query_scalar(
+        "SELECT a.record FROM unnest($1::text[], $2::text[], $3::text[]) AS a(record, id, video) \
+         WHERE EXISTS (SELECT 1 FROM tombstones t WHERE t.id = a.id) \
+            OR EXISTS (SELECT 1 FROM tombstones t WHERE t.video_id = a.video)",
+    )
+    .bind(rows.iter().map(|row| row.key.record.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| id(row)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| video(row)).collect::<Vec<_>>())
+    .fetch_all(&mut **transaction)
+    .await?;
+    Ok(found.into_iter().collect())
 }

@@ -3,11 +3,14 @@
 
 use std::sync::LazyLock;
 
-use serde_json::Value;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Postgres, Row as _, SqlStr};
 
+use super::shown::{
+    BODY, CATEGORY, DURATION, ENTITIES, LANGUAGE, SUBCATEGORIES_CHANGED, SUBCATEGORIES_KEPT, TITLE, TOPICS,
+    compact,
+};
 use crate::dashboard::Name;
 use crate::dashboard::facets::FacetRow;
 use crate::dashboard::model::{Record, Summary};
@@ -25,25 +28,6 @@ pub(super) enum Parameter {
 
 const SOURCE: &str = "CASE WHEN left(c.id, 3) = 'yt:' OR position(':' IN c.id) = 0 THEN 'youtube' \
     ELSE left(c.id, position(':' IN c.id) - 1) END";
-const LANGUAGE: &str =
-    "CASE WHEN c.language IS NOT DISTINCT FROM c.language_of THEN c.language_text ELSE c.language END";
-const CATEGORY: &str = "CASE WHEN c.category_json IS NOT DISTINCT FROM c.category_of THEN c.category_text \
-    ELSE c.category_json::text END";
-/// The curated document in its kept spelling, while neither it nor the analysis' categories were changed.
-const SUBCATEGORIES_KEPT: &str = "CASE WHEN (c.analysis_json -> 'categories') IS NOT DISTINCT FROM c.categories_of \
-    AND c.subcategories_json IS NOT DISTINCT FROM c.subcategories_of THEN c.subcategories_text END";
-/// The curated document once it was changed; NULL while the kept spelling stands.
-const SUBCATEGORIES_CHANGED: &str = "CASE \
-    WHEN (c.analysis_json -> 'categories') IS DISTINCT FROM c.categories_of THEN \
-        CASE WHEN (c.analysis_json -> 'categories') IS NOT NULL \
-        THEN jsonb_build_object('categories', c.analysis_json -> 'categories')::text END \
-    WHEN c.subcategories_json IS DISTINCT FROM c.subcategories_of THEN c.subcategories_json::text END";
-/// Only a title that came as NULL and still is empty sorts as one.
-const TITLE: &str = "CASE WHEN c.title_absent AND c.title = '' THEN NULL ELSE c.title END COLLATE \"C\"";
-const DURATION: &str = "COALESCE(c.duration_seconds, c.duration_wide)";
-/// What a summary says, as it was written unless its HTML was changed since.
-const BODY: &str = "CASE WHEN s.body_kept THEN s.body ELSE s.html END";
-
 /// Columns of a record, under the names [`record`] reads.
 static RECORD: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -52,10 +36,7 @@ static RECORD: LazyLock<String> = LazyLock::new(|| {
          {DURATION} AS duration, {CATEGORY} AS category, c.subcategory, \
          {SUBCATEGORIES_KEPT} AS subcategories_kept, {SUBCATEGORIES_CHANGED} AS subcategories_changed, \
          c.content_type, c.complexity_level, {LANGUAGE} AS language, \
-         CASE WHEN c.topics_json IS NOT DISTINCT FROM c.topics_of THEN c.topics_text \
-            ELSE c.topics_json::text END AS topics, \
-         CASE WHEN c.named_entities_json IS NOT DISTINCT FROM c.named_entities_of THEN c.named_entities_text \
-            ELSE c.named_entities_json::text END AS named_entities, \
+         {TOPICS} AS topics, {ENTITIES} AS named_entities, \
          COALESCE(c.has_audio, false) AS has_audio, c.audio_duration_seconds, \
          COALESCE(c.has_transcript, false) AS has_transcript, c.transcript_chars, c.word_count, \
          c.format_source, c.processing_status"
@@ -233,11 +214,6 @@ pub(super) fn facet_row(row: &PgRow) -> Result<FacetRow, sqlx::Error> {
     })
 }
 
-/// jsonb's own text has spaces.
-fn compact(document: String) -> String {
-    serde_json::from_str::<Value>(&document).map_or(document, |value| value.to_string())
-}
-
 // === impl Where ===
 
 impl Where {
@@ -246,6 +222,7 @@ impl Where {
         filter.about(&filters.category);
         filter.about(&filters.subcategory);
         filter.any("c.channel_name", &filters.channel);
+        filter.beginning("c.channel_name", &filters.channel);
         filter.any("c.content_type", &filters.content_type);
         filter.any("c.complexity_level", &filters.complexity);
         filter.any(&format!("COALESCE(NULLIF({LANGUAGE}, ''), 'en')"), &filters.language);
@@ -261,6 +238,16 @@ impl Where {
         if !values.is_empty() {
             let mark = self.parameter(Parameter::Texts(values.iter().cloned().map(Some).collect()));
             self.conditions.push(format!("replace({expression}, U&'\\2013', '-') = ANY({mark}::text[])"));
+        }
+    }
+
+    /// What the index on the beginning of a column finds; [`Where::any`] says the rest.
+    fn beginning(&mut self, column: &str, values: &[String]) {
+        if !values.is_empty() {
+            let values = values.iter().map(|value| Some(value.chars().take(200).collect())).collect();
+            let mark = self.parameter(Parameter::Texts(values));
+            self.conditions
+                .push(format!("left(replace({column}, U&'\\2013', '-'), 200) = ANY({mark}::text[])"));
         }
     }
 

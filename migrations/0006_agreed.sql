@@ -1,0 +1,68 @@
+-- What both stores last agreed on, row by row, and what was deleted.
+
+-- agreed is the SHA-256 of the row, as the SQLite row it stands for, that both stores had when it was last copied;
+-- agreed_before the ones before it, newest first. The rules are in src/migrate/judge.rs.
+ALTER TABLE content
+    ADD COLUMN IF NOT EXISTS analysis_of   jsonb,
+    ADD COLUMN IF NOT EXISTS agreed        bytea,
+    ADD COLUMN IF NOT EXISTS agreed_before bytea[];
+ALTER TABLE content_summaries
+    ADD COLUMN IF NOT EXISTS raw_of        jsonb,
+    ADD COLUMN IF NOT EXISTS agreed        bytea,
+    ADD COLUMN IF NOT EXISTS agreed_before bytea[];
+
+-- Rows copied before these columns were there; rows that others wrote have no spelling to stand for.
+UPDATE content SET analysis_of = analysis_json, updated_at = updated_at
+WHERE analysis_of IS NULL AND agreed IS NULL AND analysis_json IS NOT NULL
+    AND (analysis_text IS NOT NULL OR analysis_json = jsonb_build_object('categories', categories_of));
+UPDATE content_summaries SET raw_of = raw_json, updated_at = updated_at
+WHERE raw_of IS NULL AND agreed IS NULL AND raw_json IS NOT NULL AND raw_text IS NOT NULL;
+
+-- No value may be too long for an index: a row refused would shift every list and count. A hash has no limit; the
+-- other index holds the beginning of the name, and the query asks for both.
+DROP INDEX IF EXISTS content_channel_name_idx;
+CREATE INDEX content_channel_name_idx ON content USING hash (channel_name);
+DROP INDEX IF EXISTS content_channel_key_idx;
+CREATE INDEX content_channel_key_idx ON content (left(replace(channel_name, U&'\2013', '-'), 200));
+
+-- Records that were deleted. Whoever copies, verifies or writes looks here first: an older copy must not come back.
+CREATE TABLE IF NOT EXISTS tombstones (
+    id         text COLLATE "C" PRIMARY KEY,
+    video_id   text COLLATE "C",
+    deleted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    deleted_by text NOT NULL DEFAULT session_user
+);
+CREATE INDEX IF NOT EXISTS tombstones_video_id_idx ON tombstones (video_id);
+
+-- As its owner and by no search_path of the caller's: whoever may delete a record need not be able to write here, and
+-- can neither avoid nor forge it.
+CREATE OR REPLACE FUNCTION flipgate_bury() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format(
+        'INSERT INTO %I.tombstones (id, video_id, deleted_at, deleted_by) VALUES ($1, $2, clock_timestamp(), session_user)
+         ON CONFLICT (id) DO UPDATE SET video_id = excluded.video_id, deleted_at = excluded.deleted_at,
+             deleted_by = excluded.deleted_by', TG_TABLE_SCHEMA)
+    USING OLD.id, CASE WHEN OLD.video_id_absent THEN NULL ELSE OLD.video_id END;
+    RETURN NULL;
+END
+$$;
+
+DROP TRIGGER IF EXISTS tombstone ON content;
+CREATE TRIGGER tombstone AFTER DELETE ON content FOR EACH ROW EXECUTE FUNCTION flipgate_bury();
+
+-- A video_id that someone fills in is no longer absent.
+CREATE OR REPLACE FUNCTION flipgate_video_id_given() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.video_id_absent := false;
+    RETURN NEW;
+END
+$$;
+DROP TRIGGER IF EXISTS video_id_given ON content;
+CREATE TRIGGER video_id_given BEFORE UPDATE OF video_id ON content FOR EACH ROW
+    WHEN (OLD.video_id_absent AND NEW.video_id_absent AND NEW.video_id IS DISTINCT FROM OLD.video_id)
+    EXECUTE FUNCTION flipgate_video_id_given();
+
+COMMENT ON COLUMN content.analysis_of IS 'what analysis_json was when analysis_text was stored';
+COMMENT ON COLUMN content_summaries.raw_of IS 'what raw_json was when raw_text was stored';
+COMMENT ON TABLE tombstones IS 'records that were deleted, and must not come back from an older copy';

@@ -1,0 +1,356 @@
+//! The dashboard's file as it is written: triggers off, its own schema, one transaction a batch.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+use tempfile::TempPath;
+
+use super::unwritable;
+use crate::library::{TABLES, TRIGGERS};
+use crate::migrate::MigrateError;
+use crate::migrate::cell::Cell;
+use crate::migrate::judge::{Agreement, Side, Verdict, judge};
+use crate::migrate::row::{Key, Row, Table};
+use crate::migrate::source::{Shape, quoted};
+use crate::migrate::stored::Stored;
+use crate::migrate::timestamp;
+
+/// How long a write waits for the dashboard's.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A library that is written to.
+pub(super) struct Library {
+    connection: Connection,
+    path: PathBuf,
+    shapes: HashMap<Table, Shape>,
+    /// Where a new library is made before it has its name.
+    making: Option<TempPath>,
+    /// Whether everything is one transaction, which is undone.
+    dry_run: bool,
+}
+
+/// What became of a row.
+#[derive(Debug)]
+pub(super) enum Put {
+    Inserted,
+    Updated,
+    Same,
+    /// The file's row is the newer one.
+    Stays,
+    /// Someone must decide.
+    Conflict(String),
+}
+
+/// What a deletion took.
+#[derive(Debug, Default)]
+pub(super) struct Removed {
+    pub(super) rows: Vec<(Table, u64)>,
+    pub(super) refused: Option<&'static str>,
+}
+
+// === impl Library ===
+
+impl Library {
+    /// Opens the library at `path` for writing, or begins a new one.
+    pub(super) fn open(path: &Path, dry_run: bool) -> Result<Self, MigrateError> {
+        let failed = |error: rusqlite::Error| unwritable(Table::Content, path, &error);
+        let (connection, making) = if path.exists() {
+            crate::dashboard::read_only(path).map_err(|error| MigrateError(error.0))?;
+            (connect(path).map_err(failed)?, None)
+        } else {
+            let file = unnamed(path)?;
+            let connection = connect(&file).map_err(failed)?;
+            connection
+                .execute_batch(TABLES)
+                .and_then(|()| connection.execute_batch(TRIGGERS))
+                .map_err(failed)?;
+            (connection, Some(file))
+        };
+        // At once, so that a file that cannot be written is told before anything is read.
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
+        if !dry_run {
+            connection.execute_batch("ROLLBACK").map_err(failed)?;
+        }
+        Ok(Self { connection, path: path.to_owned(), shapes: HashMap::new(), making, dry_run })
+    }
+
+    /// Gives a new library its name, or undoes a dry run.
+    pub(super) fn finish(self) -> Result<(), MigrateError> {
+        let Self { connection, path, making, dry_run, .. } = self;
+        if dry_run {
+            return connection
+                .execute_batch("ROLLBACK")
+                .map_err(|error| unwritable(Table::Content, &path, &error));
+        }
+        drop(connection);
+        let Some(file) = making else { return Ok(()) };
+        let name = path.display();
+        let failed = |error: std::io::Error| {
+            MigrateError(format!("The new SQLite library {name} cannot be stored ({error}); check the disk."))
+        };
+        File::open(&file).and_then(|file| file.sync_all()).map_err(failed)?;
+        file.persist_noclobber(&path).map_err(|error| failed(error.error))?;
+        let directory =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
+    }
+
+    /// Writes rows as one transaction.
+    pub(super) fn put_all(
+        &mut self,
+        table: Table,
+        rows: Vec<Stored>,
+        overwrite: bool,
+    ) -> rusqlite::Result<Vec<(Stored, Put)>> {
+        self.within(|library| {
+            let mut done = Vec::with_capacity(rows.len());
+            for row in rows {
+                library.fit(table, &row.row)?;
+                let put = library.put(table, &row, overwrite)?;
+                done.push((row, put));
+            }
+            Ok(done)
+        })
+    }
+
+    fn put(&mut self, table: Table, incoming: &Stored, overwrite: bool) -> rusqlite::Result<Put> {
+        let Some(shape) = self.shapes.get(&table) else { return Err(rusqlite::Error::InvalidQuery) };
+        let Some((number, present)) = shape.find(&self.connection, table, &incoming.key)? else {
+            return taken(shape.insert(&self.connection, table, &incoming.row), Put::Inserted);
+        };
+        let updated_at = present.cell("updated_at").plain().as_deref().and_then(timestamp::instant);
+        let there = Side { row: &present, digest: present.digest(table), updated_at };
+        let here = Side { row: &incoming.row, digest: incoming.digest, updated_at: incoming.updated_at };
+        let agreement = Agreement { last: incoming.agreed, before: &incoming.before };
+        match judge(table, here, there, agreement, overwrite) {
+            Verdict::Same => Ok(Put::Same),
+            Verdict::Stay => Ok(Put::Stays),
+            Verdict::Conflict(why) => Ok(Put::Conflict(why.to_owned())),
+            Verdict::Replace => {
+                taken(shape.update(&self.connection, table, number, &incoming.row), Put::Updated)
+            }
+        }
+    }
+
+    /// Writes a row that PostgreSQL could not hold, unless the file has it, or its own version of it.
+    pub(super) fn put_back(&mut self, table: Table, row: &Row) -> rusqlite::Result<Put> {
+        self.within(|library| {
+            library.fit(table, row)?;
+            let Some(shape) = library.shapes.get(&table) else { return Err(rusqlite::Error::InvalidQuery) };
+            let alike = shape.alike(&library.connection, table, row)?;
+            let digest = row.digest(table);
+            if alike.iter().any(|there| there.digest(table) == digest) {
+                return Ok(Put::Same);
+            }
+            if !alike.is_empty() && library.making.is_none() {
+                return Ok(Put::Stays);
+            }
+            taken(shape.insert(&library.connection, table, row), Put::Inserted)
+        })
+    }
+
+    /// Removes a record that was deleted at `deleted_at` with its summaries, unless it was written since.
+    pub(super) fn remove(&mut self, id: &str, deleted_at: i64) -> rusqlite::Result<Removed> {
+        self.within(|library| {
+            library.refresh(Table::Content)?;
+            let Some(shape) = library.shapes.get(&Table::Content) else { return Ok(Removed::default()) };
+            let key = Key::of(id.to_owned());
+            let Some((_, row)) = shape.find(&library.connection, Table::Content, &key)? else {
+                return Ok(Removed::default());
+            };
+            let written = ["indexed_at", "updated_at"]
+                .iter()
+                .filter_map(|column| row.cell(column).plain().as_deref().and_then(timestamp::instant));
+            if written.max().is_some_and(|written| written > deleted_at) {
+                let why = "it was deleted in PostgreSQL and written in SQLite after that";
+                return Ok(Removed { rows: Vec::new(), refused: Some(why) });
+            }
+            let video_id = row.cell("video_id").clean_text().map(str::to_owned);
+            library.delete(id, video_id.as_deref())
+        })
+    }
+
+    fn delete(&self, id: &str, video_id: Option<&str>) -> rusqlite::Result<Removed> {
+        let mut rows = Vec::new();
+        for (table, sql, name) in [
+            (Table::Legacy, "DELETE FROM content_summaries WHERE content_id = ?1", Some(id)),
+            (
+                Table::Variants,
+                "DELETE FROM summary_variants WHERE video_id = ?1 \
+                 AND (SELECT count(*) FROM content WHERE video_id = ?1) < 2",
+                video_id,
+            ),
+            (Table::Content, "DELETE FROM content WHERE id = ?1", Some(id)),
+        ] {
+            if let (Some(name), Some(_)) = (name, Shape::of(&self.connection, table)?) {
+                rows.push((table, self.connection.execute(sql, [name])? as u64));
+            }
+        }
+        Ok(Removed { rows, refused: None })
+    }
+
+    /// Makes sure that table and columns are there for what `row` holds.
+    fn fit(&mut self, table: Table, row: &Row) -> rusqlite::Result<()> {
+        if !self.shapes.contains_key(&table) {
+            self.refresh(table)?;
+            if !self.shapes.contains_key(&table) {
+                self.connection.execute_batch(production(table))?;
+                self.refresh(table)?;
+            }
+        }
+        let Some(shape) = self.shapes.get(&table) else { return Err(rusqlite::Error::InvalidQuery) };
+        let missing: Vec<String> = row
+            .cells()
+            .map(|(name, _)| name)
+            .filter(|name| !shape.columns.has(name))
+            .map(str::to_owned)
+            .collect();
+        for name in &missing {
+            let kind = column_type(table, name)?;
+            let sql = format!("ALTER TABLE {} ADD COLUMN {} {kind}", table.name(), quoted(name));
+            self.connection.execute_batch(&sql)?;
+        }
+        if missing.is_empty() { Ok(()) } else { self.refresh(table) }
+    }
+
+    fn refresh(&mut self, table: Table) -> rusqlite::Result<()> {
+        if let Some(shape) = Shape::of(&self.connection, table)? {
+            self.shapes.insert(table, shape);
+        }
+        Ok(())
+    }
+
+    fn within<T>(&mut self, work: impl FnOnce(&mut Self) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        if self.dry_run {
+            return work(self);
+        }
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        match work(self) {
+            Ok(done) => {
+                self.connection.execute_batch("COMMIT")?;
+                Ok(done)
+            }
+            Err(error) => {
+                // The first error says more than that of undoing it.
+                let _ = self.connection.execute_batch("ROLLBACK");
+                // What was added to the schema is gone again.
+                self.shapes.clear();
+                Err(error)
+            }
+        }
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // The library's triggers stamp times and flags that are given here.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    Ok(connection)
+}
+
+fn unnamed(path: &Path) -> Result<TempPath, MigrateError> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The umask decides, as for any file the dashboard would have made.
+    let permissions = std::fs::Permissions::from_mode(0o666);
+    let file = tempfile::Builder::new().prefix(".flipgate-").permissions(permissions).tempfile_in(directory);
+    let file = file.map_err(|error| {
+        MigrateError(format!(
+            "No SQLite library can be made in {} ({error}); check the directory and its rights.",
+            directory.display()
+        ))
+    })?;
+    Ok(file.into_temp_path())
+}
+
+/// What SQLite does not take is the row's fault, or everybody's.
+fn taken(done: rusqlite::Result<()>, put: Put) -> rusqlite::Result<Put> {
+    match done {
+        Ok(()) => Ok(put),
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
+                Ok(Put::Conflict(format!("SQLite refuses it: {error}")))
+            }
+            Some(_) | None => Err(error),
+        },
+    }
+}
+
+/// The statement that makes a table as production has it.
+fn production(table: Table) -> &'static str {
+    let head = format!("CREATE TABLE {} (", table.name());
+    let statement = TABLES.find(&head).and_then(|start| TABLES.get(start..));
+    statement.and_then(|rest| rest.find("\n);").and_then(|end| rest.get(..end + 3))).unwrap_or_default()
+}
+
+/// The type production gives a column; none for one it does not have.
+fn column_type(table: Table, column: &str) -> rusqlite::Result<String> {
+    let scratch = Connection::open_in_memory()?;
+    scratch.execute_batch(TABLES)?;
+    let sql = "SELECT coalesce(max(type), '') FROM pragma_table_info(?1) WHERE lower(name) = ?2";
+    scratch.query_row(sql, [table.name(), column], |row| row.get(0))
+}
+
+// === impl Shape ===
+
+impl Shape {
+    fn insert(&self, connection: &Connection, table: Table, row: &Row) -> rusqlite::Result<()> {
+        let attempt = self.insert_as(connection, table, row, true);
+        match (&attempt, table.number_column()) {
+            // Its number is another row's here; numbers say nothing.
+            (Err(error), Some(_)) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                self.insert_as(connection, table, row, false).or(attempt)
+            }
+            _ => attempt,
+        }
+    }
+
+    fn insert_as(
+        &self,
+        connection: &Connection,
+        table: Table,
+        row: &Row,
+        numbered: bool,
+    ) -> rusqlite::Result<()> {
+        let names = self.columns.names();
+        let quoted: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+        let marks = vec!["?"; names.len()].join(", ");
+        let sql = format!("INSERT INTO {} ({}) VALUES ({marks})", table.name(), quoted.join(", "));
+        let cells = names.iter().map(|name| match table.number_column() {
+            Some(number) if !numbered && number == name => &Cell::Null,
+            Some(_) | None => row.cell(name),
+        });
+        connection.prepare_cached(&sql)?.execute(params_from_iter(cells)).map(|_| ())
+    }
+
+    fn update(&self, connection: &Connection, table: Table, number: i64, row: &Row) -> rusqlite::Result<()> {
+        let names: Vec<&String> =
+            self.columns.names().iter().filter(|name| table.number_column() != Some(name.as_str())).collect();
+        let set: Vec<String> = names.iter().map(|name| format!("{} = ?", quoted(name))).collect();
+        let sql = format!("UPDATE {} SET {} WHERE {} = ?", table.name(), set.join(", "), self.number);
+        let number = Cell::Integer(number);
+        let cells = names.iter().map(|name| row.cell(name)).chain(std::iter::once(&number));
+        connection.prepare_cached(&sql)?.execute(params_from_iter(cells)).map(|_| ())
+    }
+
+    /// All rows with the key cells of `row`, whatever these are.
+    fn alike(&self, connection: &Connection, table: Table, row: &Row) -> rusqlite::Result<Vec<Row>> {
+        let keys = table.key_columns();
+        let same: Vec<String> = keys.iter().map(|key| format!("s.{key} IS ?")).collect();
+        let sql = format!("{} WHERE {}", self.select(table), same.join(" AND "));
+        let mut statement = connection.prepare_cached(&sql)?;
+        let cells = keys.iter().map(|key| row.cell(key));
+        let rows = statement.query_map(params_from_iter(cells), |row| self.row(row).map(|(_, row)| row))?;
+        rows.collect()
+    }
+}
