@@ -24,3 +24,4 @@ pub mod shadow;
 pub mod side;
 pub mod state;
 pub mod telemetry;
+pub mod verify;

@@ -6,7 +6,7 @@
 //! in one form ([`row`]) and judge by one rule ([`judge`]). Not for: deleting what the source no longer has, and
 //! telling whether two stores are the same (`verify`).
 
-mod back;
+pub(crate) mod back;
 pub(crate) mod cell;
 mod content;
 mod forth;
@@ -24,6 +24,7 @@ pub(crate) mod stored;
 mod summaries;
 mod target;
 mod timestamp;
+pub(crate) mod tombstones;
 
 use std::path::Path;
 

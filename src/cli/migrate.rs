@@ -84,7 +84,8 @@ fn batch(text: &str) -> Result<usize, String> {
 
 pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let terminal = std::io::stderr().is_terminal();
-    telemetry::init(if terminal { "warn" } else { "info" });
+    // Progress goes to the log where there is no terminal; what the server notes while the schema comes is none.
+    telemetry::init(if terminal { "warn" } else { "info,sqlx=warn" });
     if !arguments.resolve.is_empty() {
         return resolve(&arguments).await;
     }

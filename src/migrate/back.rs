@@ -252,7 +252,7 @@ async fn count(connection: &mut PgConnection, table: Table) -> Result<u64, sqlx:
 }
 
 /// A quarantined row as it was.
-fn whole(exact: &Value) -> Row {
+pub(crate) fn whole(exact: &Value) -> Row {
     let mut row = Row::new(Columns::new(Vec::new()), Vec::new());
     for (name, cell) in exact.as_object().into_iter().flatten() {
         row.add(name.clone(), from_exact(cell).unwrap_or_default());

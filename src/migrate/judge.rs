@@ -50,19 +50,26 @@ pub(super) fn judge(
     if overwrite {
         return Verdict::Replace;
     }
-    let incoming_old = agreement.last == Some(incoming.digest) || agreement.before.contains(&incoming.digest);
-    let verdict = if agreement.last == Some(present.digest) && !incoming_old {
-        Verdict::Replace
-    } else if agreement.last.is_some() && incoming_old {
-        Verdict::Stay
-    } else {
-        by_time(incoming.updated_at, present.updated_at)
+    let verdict = match (agreement.age(incoming.digest), agreement.age(present.digest)) {
+        (Some(incoming), Some(present)) if incoming < present => Verdict::Replace,
+        (Some(_), Some(_) | None) => Verdict::Stay,
+        (None, Some(_)) => Verdict::Replace,
+        (None, None) => by_time(incoming.updated_at, present.updated_at),
     };
     match verdict {
         Verdict::Replace if table == Table::Content && curated(present.row) && !curated(incoming.row) => {
             Verdict::Conflict("it would lose its curated subcategories")
         }
         Verdict::Same | Verdict::Replace | Verdict::Stay | Verdict::Conflict(_) => verdict,
+    }
+}
+
+// === impl Agreement ===
+
+impl Agreement<'_> {
+    /// How many agreements were made since this one; `None` if it is none.
+    fn age(&self, digest: Digest) -> Option<usize> {
+        self.last.iter().chain(self.before).position(|agreed| *agreed == digest)
     }
 }
 
@@ -120,7 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn an_old_copy_changes_nothing() {
+    fn an_old_copy_changes_nothing_and_is_brought_up_to_date() {
+        assert_eq!(verdict((b'b', None), (b'a', None), b"ba"), Verdict::Replace);
+        assert_eq!(verdict((b'x', None), (b'a', None), b"ba"), Verdict::Replace);
         assert_eq!(verdict((b'a', None), (b'b', None), b"ba"), Verdict::Stay);
         assert_eq!(verdict((b'a', Some(9)), (b'x', Some(1)), b"ba"), Verdict::Stay);
     }

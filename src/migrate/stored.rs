@@ -3,11 +3,12 @@
 //! A kept spelling or an exactly kept cell counts only while the typed value still is what it denoted, so that an
 //! UPDATE in PostgreSQL shows, and a row that nobody changed is the very row that was copied.
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value};
 use sqlx::Row as _;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgConnection, PgRow};
 
 use super::cell::{Cell, from_exact};
 use super::row::{Columns, Digest, Key, Row, Table};
@@ -15,6 +16,7 @@ use super::summaries;
 use crate::dashboard::shown::{
     BODY, DURATION, LANGUAGE, SUBCATEGORIES_CHANGED, SUBCATEGORIES_KEPT, TITLE, compact,
 };
+use crate::pg::constant_sql;
 
 /// A stored row with what is known of it.
 #[derive(Debug, Clone)]
@@ -144,6 +146,38 @@ pub(crate) fn key_order(table: Table) -> &'static str {
         Table::Content | Table::Legacy => "c.id COLLATE \"C\"",
         Table::Variants => "s.video_id COLLATE \"C\", s.variant COLLATE \"C\", s.revision",
     }
+}
+
+/// The condition that finds rows by key: `$1` their records and, of variants, `$2` these and `$3` their revisions.
+fn by_key(table: Table) -> &'static str {
+    match table {
+        Table::Content | Table::Legacy => "c.id = ANY($1)",
+        Table::Variants => {
+            "(s.video_id, s.variant, s.revision) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::int[]))"
+        }
+    }
+}
+
+/// The rows with these keys. `lock` has them locked in the order of their keys, so that two writers wait for each other
+/// and never deadlock.
+pub(crate) async fn find(
+    connection: &mut PgConnection,
+    table: Table,
+    keys: &[&Key],
+    lock: bool,
+) -> Result<HashMap<Key, Stored>, sqlx::Error> {
+    let alias = if table == Table::Content { "c" } else { "s" };
+    let lock =
+        if lock { format!(" ORDER BY {} FOR UPDATE OF {alias}", key_order(table)) } else { String::new() };
+    let sql = format!("{} AND {}{lock}", select(table), by_key(table));
+    let mut query =
+        sqlx::query(constant_sql(sql)).bind(keys.iter().map(|key| key.record.as_str()).collect::<Vec<_>>());
+    if table == Table::Variants {
+        query = query.bind(keys.iter().map(|key| key.variant.as_str()).collect::<Vec<_>>());
+        query = query.bind(keys.iter().map(|key| key.revision).collect::<Vec<_>>());
+    }
+    let rows = query.fetch_all(connection).await?;
+    rows.iter().map(|row| read(table, row).map(|row| (row.key.clone(), row))).collect()
 }
 
 /// A row that [`select`] found.

@@ -12,7 +12,7 @@ use super::layout::Layout;
 use super::row::{Digest, Key, Table};
 use super::source::Sourced;
 use super::stored::{self, Stored};
-use super::timestamp;
+use super::{timestamp, tombstones};
 use crate::pg::{code, constant_sql};
 
 /// Bytes that one message of a COPY carries, so that the server parses while more is on the way.
@@ -117,7 +117,8 @@ impl Writer {
         transaction: &mut Transaction<'_, Postgres>,
         rows: Vec<Sourced>,
     ) -> Result<Sorted, sqlx::Error> {
-        let mut present = self.present(transaction, &rows).await?;
+        let keys: Vec<&Key> = rows.iter().map(|row| &row.key).collect();
+        let mut present = stored::find(transaction, self.table, &keys, true).await?;
         let absent: Vec<&Sourced> = rows.iter().filter(|row| !present.contains_key(&row.key)).collect();
         let buried = match self.table {
             Table::Content => buried(transaction, self.table, &absent).await?,
@@ -133,32 +134,6 @@ impl Writer {
             }
         }
         Ok(sorted)
-    }
-
-    async fn present(
-        self,
-        transaction: &mut Transaction<'_, Postgres>,
-        rows: &[Sourced],
-    ) -> Result<HashMap<Key, Stored>, sqlx::Error> {
-        // In the order of the keys: two writers that lock the same rows wait for each other and never deadlock.
-        let (select, order) = (stored::select(self.table), stored::key_order(self.table));
-        let found = match self.table {
-            Table::Content => format!("{select} AND c.id = ANY($1) ORDER BY {order} FOR UPDATE OF c"),
-            Table::Legacy => format!("{select} AND c.id = ANY($1) ORDER BY {order} FOR UPDATE OF s"),
-            Table::Variants => format!(
-                "{select} AND (s.video_id, s.variant, s.revision) IN (SELECT * FROM unnest($1::text[], $2::text[], \
-                 $3::int[])) ORDER BY {order} FOR UPDATE OF s"
-            ),
-        };
-        let records: Vec<&str> = rows.iter().map(|row| row.key.record.as_str()).collect();
-        let mut query = sqlx::query(constant_sql(found)).bind(records);
-        if self.table == Table::Variants {
-            query = query.bind(rows.iter().map(|row| row.key.variant.as_str()).collect::<Vec<_>>());
-            query = query.bind(rows.iter().map(|row| row.key.revision).collect::<Vec<_>>());
-        }
-        let found = query.fetch_all(&mut **transaction).await?;
-        let stored = found.iter().map(|row| stored::read(self.table, row).map(|row| (row.key.clone(), row)));
-        stored.collect()
     }
 
     async fn write(self, connection: &mut PgConnection, sorted: &Sorted) -> Result<(), sqlx::Error> {
@@ -339,34 +314,24 @@ pub(super) async fn find_records(
 
 /// Names of records, as rows call them, that were deleted and are not there.
 pub(super) async fn buried(
-    transaction: &mut Transaction<'_, Postgres>,
+    connection: &mut PgConnection,
     table: Table,
     rows: &[&Sourced],
 ) -> Result<HashSet<String>, sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(HashSet::new());
-    }
-    // A record may stand under another id in an older copy: its video counts, too.
-    let video = |row: &Sourced| match table {
-        Table::Content => {
-            row.row.cell("video_id").clean_text().filter(|text| !text.is_empty()).map(str::to_owned)
+    let record = |row: &&Sourced| {
+        let record = row.key.record.clone();
+        // A record may stand under another id in an older copy: its video counts, too.
+        let video = row.row.cell("video_id").clean_text().filter(|text| !text.is_empty()).map(str::to_owned);
+        match table {
+            Table::Content => (record.clone(), Some(record), video),
+            Table::Legacy => (record.clone(), Some(record), None),
+            Table::Variants => (record.clone(), None, Some(record)),
         }
-        Table::Legacy => None,
-        Table::Variants => Some(row.key.record.clone()),
     };
-    let id = |row: &Sourced| match table {
-        Table::Content | Table::Legacy => Some(row.key.record.clone()),
-        Table::Variants => None,
-    };
-    let found = sqlx::query_scalar(
-        "SELECT a.record FROM unnest($1::text[], $2::text[], $3::text[]) AS a(record, id, video) \
-         WHERE EXISTS (SELECT 1 FROM tombstones t WHERE t.id = a.id) \
-            OR EXISTS (SELECT 1 FROM tombstones t WHERE t.video_id = a.video)",
-    )
-    .bind(rows.iter().map(|row| row.key.record.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| id(row)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| video(row)).collect::<Vec<_>>())
-    .fetch_all(&mut **transaction)
-    .await?;
-    Ok(found.into_iter().collect())
+    let records: Vec<(String, Option<String>, Option<String>)> = rows.iter().map(record).collect();
+    let records: Vec<(&str, Option<&str>, Option<&str>)> = records
+        .iter()
+        .map(|(record, id, video)| (record.as_str(), id.as_deref(), video.as_deref()))
+        .collect();
+    tombstones::buried(connection, &records).await
 }

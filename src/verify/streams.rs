@@ -1,0 +1,132 @@
+//! Both sides as streams of rows in key order, each as of one moment.
+
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::Sides;
+use crate::dashboard;
+use crate::migrate::MigrateError;
+use crate::migrate::judge::curated;
+use crate::migrate::row::{Digest, Key, Row, Table};
+use crate::migrate::source::{Shape, name, unreadable};
+
+/// Rows handed over at once, and batches read ahead.
+const BATCH: usize = 500;
+const AHEAD: usize = 2;
+
+/// A row of the SQLite library, as far as the comparison goes.
+pub(super) struct Seen {
+    /// Its key; none if it has none that PostgreSQL can know.
+    pub(super) key: Option<Key>,
+    pub(super) digest: Digest,
+    /// What quarantine calls it.
+    pub(super) name: String,
+    /// Of records: the video.
+    pub(super) video_id: Option<String>,
+    /// Whether it has curated subcategories.
+    pub(super) curated: bool,
+}
+
+pub(super) type Batches = Receiver<Result<Vec<Seen>, MigrateError>>;
+
+type Sink = Sender<Result<Vec<Seen>, MigrateError>>;
+
+/// Rows of one table, one after the other.
+pub(super) struct Rows {
+    batches: Batches,
+    batch: std::vec::IntoIter<Seen>,
+}
+
+/// Begins to read the library's tables; they must be read in order.
+pub(super) fn sqlite(sides: &Sides) -> Result<Vec<(Table, Rows)>, MigrateError> {
+    let connection = dashboard::read_only(&sides.sqlite).map_err(|error| MigrateError(error.0))?;
+    let (mut sinks, mut tables) = (Vec::new(), Vec::new());
+    for table in Table::ALL {
+        let (sink, batches) = channel(AHEAD);
+        sinks.push((table, sink));
+        tables.push((table, Rows { batches, batch: Vec::new().into_iter() }));
+    }
+    let path = sides.sqlite.clone();
+    tokio::task::spawn_blocking(move || read(&connection, path, sinks));
+    Ok(tables)
+}
+
+fn read(connection: &Connection, path: PathBuf, sinks: Vec<(Table, Sink)>) {
+    // All tables as of one moment: a summary and its record belong together.
+    let moment = connection.unchecked_transaction();
+    let mut failed = moment.as_ref().err().map(ToString::to_string);
+    for (table, sink) in sinks {
+        let failure =
+            failed.take().or_else(|| stream(connection, table, &sink).err().map(|error| error.to_string()));
+        if let Some(error) = failure {
+            // If nobody receives any more, nobody asks why.
+            let _ = sink.blocking_send(Err(unreadable(table, &path, &error)));
+            return;
+        }
+    }
+}
+
+fn stream(connection: &Connection, table: Table, sink: &Sink) -> rusqlite::Result<()> {
+    let Some(shape) = Shape::of(connection, table)? else { return Ok(()) };
+    let keys = table.key_columns();
+    let order = if keys.iter().all(|key| shape.columns.has(key)) {
+        keys.iter().map(|key| format!("k.{key} COLLATE BINARY, ")).collect()
+    } else {
+        String::new()
+    };
+    // Numbers in the order of the keys, from the keys' index or a sorter that holds nothing else; then row by row.
+    let sql = format!("SELECT k.{0} FROM {1} k ORDER BY {order}k.{0}", shape.number, table.name());
+    let mut numbers = connection.prepare(&sql)?;
+    let mut whole = connection.prepare(&format!("{} WHERE s.{} = ?1", shape.select(table), shape.number))?;
+    let mut rows = numbers.query([])?;
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        let (_, row) = whole.query_row([number], |row| shape.row(row))?;
+        batch.push(Seen::new(table, &row, number, shape.again.contains(&number)));
+        if batch.len() == BATCH && sink.blocking_send(Ok(std::mem::take(&mut batch))).is_err() {
+            return Ok(());
+        }
+    }
+    // As above: without a receiver there is nothing left to do.
+    let _ = sink.blocking_send(Ok(batch));
+    Ok(())
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn new(table: Table, row: &Row, number: i64, again: bool) -> Self {
+        let of_content = table == Table::Content;
+        Self {
+            key: row.key(table).ok().filter(|_| !again),
+            digest: row.digest(table),
+            name: name(table, row, number, again),
+            video_id: row
+                .cell("video_id")
+                .clean_text()
+                .filter(|text| of_content && !text.is_empty())
+                .map(str::to_owned),
+            curated: of_content && curated(row),
+        }
+    }
+}
+
+// === impl Rows ===
+
+impl Rows {
+    /// The next row; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Seen>, MigrateError> {
+        loop {
+            if let Some(row) = self.batch.next() {
+                return Ok(Some(row));
+            }
+            match self.batches.recv().await {
+                Some(batch) => self.batch = batch?.into_iter(),
+                None => return Ok(None),
+            }
+        }
+    }
+}
