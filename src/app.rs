@@ -13,11 +13,12 @@ use tokio::sync::{mpsc, watch};
 
 use crate::admin;
 use crate::backend::Backend;
-use crate::backend::inprocess::InProcess;
+use crate::backend::inprocess::{InProcess, Store};
 use crate::backend::upstream::{Address, Bounds, Upstream};
 use crate::config::{BackendConfig, Config, Source};
 use crate::cutover::Cutover;
 use crate::cutover::gate::Gate;
+use crate::cutover::quarantine::Quarantine;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::proxy::{Proxy, listener};
@@ -133,7 +134,9 @@ impl App {
         }
         let ledger =
             Arc::new(Ledger::open(Arc::clone(&metrics), names.clone(), labels, &config.state_dir, &store)?);
-        let gate = Gate::new(config.gate, Arc::clone(&routes), Arc::clone(&ledger), Arc::clone(&metrics));
+        let quarantine = postgres_url(&config).map(|url| (Quarantine::unknown(), url));
+        let gate = Gate::new(config.gate, Arc::clone(&routes), Arc::clone(&ledger), Arc::clone(&metrics))
+            .watching(quarantine.as_ref().map(|(quarantine, _)| Arc::clone(quarantine)));
         let cutover = Arc::new(Cutover::open(
             store.clone(),
             config.initial_primary,
@@ -158,7 +161,11 @@ impl App {
             backends: upstreams.backends.clone(),
             runtime: Handle::current(),
         });
-        run(config, shared, upstreams, listeners)
+        let app = run(config, shared, upstreams, listeners)?;
+        if let Some((quarantine, url)) = quarantine {
+            tokio::spawn(quarantine.watch(url, app.stop.subscribe()));
+        }
+        Ok(app)
     }
 
     /// Waits until every counted request has its outcome, at most `within`; says whether they all have.
@@ -240,6 +247,14 @@ impl Upstreams {
         };
         Ok(Upstreams { backends, dashboard, http: known.into_iter().map(|(_, upstream)| upstream).collect() })
     }
+}
+
+/// The PostgreSQL that flipgate itself reads, if it does.
+fn postgres_url(config: &Config) -> Option<String> {
+    Side::BOTH.into_iter().find_map(|side| match &config.backends.get(side).source {
+        Source::InProcess(Store::Postgres(url)) => Some(url.clone()),
+        Source::InProcess(Store::Sqlite(_)) | Source::Http(_) => None,
+    })
 }
 
 /// Which backends can be reached.

@@ -1,6 +1,7 @@
 //! Who is primary, and how that changes: compare-and-set, on disk first, audited.
 
 pub mod gate;
+pub mod quarantine;
 pub mod stats;
 
 use std::sync::Arc;

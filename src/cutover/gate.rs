@@ -9,6 +9,7 @@ use chrono::Utc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::quarantine::Quarantine;
 use super::stats::{quantile, upper_bound};
 use crate::compare::Severity;
 use crate::ledger::Ledger;
@@ -71,6 +72,8 @@ pub struct Gate {
     routes: Arc<Routes>,
     ledger: Arc<Ledger>,
     metrics: Arc<Metrics>,
+    /// Where flipgate itself reads PostgreSQL.
+    quarantine: Option<Arc<Quarantine>>,
 }
 
 // === impl GateRules ===
@@ -93,7 +96,14 @@ impl Gate {
     /// A gate over `routes`, judging what `ledger` holds.
     #[must_use]
     pub fn new(rules: GateRules, routes: Arc<Routes>, ledger: Arc<Ledger>, metrics: Arc<Metrics>) -> Self {
-        Gate { rules, routes, ledger, metrics }
+        Gate { rules, routes, ledger, metrics, quarantine: None }
+    }
+
+    /// Has rows in quarantine stand against a flip.
+    #[must_use]
+    pub fn watching(mut self, quarantine: Option<Arc<Quarantine>>) -> Self {
+        self.quarantine = quarantine;
+        self
     }
 
     /// Judges all evidence in the window, and publishes the verdict's metrics.
@@ -118,6 +128,7 @@ impl Gate {
             ));
         }
         conditions.push(self.findings());
+        conditions.extend(self.quarantine.as_deref().map(quarantined));
         let ready = conditions.iter().all(|condition| condition.met);
         self.metrics.set_ready(ready);
         Readiness { ready, conditions }
@@ -206,6 +217,19 @@ impl Latency {
         let to = quantile(&mut to, 0.95);
         Latency { from, to, limit: (from * LATENCY_FACTOR).max(from + LATENCY_SLACK) }
     }
+}
+
+fn quarantined(quarantine: &Quarantine) -> Condition {
+    let rows = quarantine.rows();
+    let hint = match rows {
+        Some(rows) => format!(
+            "{rows} rows could not be stored; `flipgate verify` lists them, `flipgate migrate --resolve` says they are \
+             dealt with"
+        ),
+        None => "the quarantine cannot be read; check that PostgreSQL answers and has flipgate's schema"
+            .to_owned(),
+    };
+    condition("quarantine", None, (json!(rows), json!(0), rows == Some(0)), hint)
 }
 
 fn condition(

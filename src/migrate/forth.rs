@@ -9,7 +9,7 @@ use sqlx::{Connection as _, Postgres, Transaction};
 use super::progress::Progress;
 use super::quarantine::Quarantine;
 use super::report::{Direction, Report, TableReport};
-use super::row::{Row, Table};
+use super::row::Table;
 use super::source::{Batch, Batches, Source, Sourced};
 use super::target::{Outcome, Writer, buried, find_records, prepare};
 use super::{MigrateError, Options, schema};
@@ -31,7 +31,8 @@ struct Run<'a> {
 struct Copying {
     writer: Writer,
     report: TableReport,
-    waiting: Vec<Sourced>,
+    /// Rows that want a value another row still has, and how PostgreSQL said so.
+    waiting: Vec<(Sourced, String)>,
     waiting_bytes: usize,
 }
 
@@ -135,9 +136,9 @@ impl<'a> Run<'a> {
         let (rows, orphans) = find_records(&mut transaction, table, batch.rows).await?;
         self.orphans(&mut transaction, orphans, copying).await?;
         for outcome in copying.writer.store(&mut transaction, rows).await? {
-            match outcome {
-                Outcome::Refused { row, taken: true, .. } if copying.may_wait(&row.row) => copying.wait(row),
-                other => self.note(&mut transaction, other, copying).await?,
+            match copying.wait(outcome) {
+                None => {}
+                Some(outcome) => self.note(&mut transaction, outcome, copying).await?,
             }
         }
         transaction.commit().await
@@ -217,9 +218,27 @@ impl<'a> Run<'a> {
         copying: &mut Copying,
     ) -> Result<(), sqlx::Error> {
         let mut transaction = connection.begin().await?;
-        let waiting = std::mem::take(&mut copying.waiting);
-        for outcome in copying.writer.store(&mut transaction, waiting).await? {
-            self.note(&mut transaction, outcome, copying).await?;
+        loop {
+            let waiting: Vec<Sourced> = copying.waiting.drain(..).map(|(row, _)| row).collect();
+            copying.waiting_bytes = 0;
+            let before = waiting.len();
+            let mut still = Vec::new();
+            for outcome in copying.writer.store(&mut transaction, waiting).await? {
+                match copying.wait(outcome) {
+                    None => still.extend(copying.waiting.pop()),
+                    Some(outcome) => self.note(&mut transaction, outcome, copying).await?,
+                }
+            }
+            if still.len() < before {
+                // Some found their value free by now; others may have waited for these.
+                copying.waiting = still;
+                continue;
+            }
+            for (row, reason) in still {
+                let refused = Outcome::Refused { row, reason, taken: true };
+                self.note(&mut transaction, refused, copying).await?;
+            }
+            break;
         }
         self.quarantine.forget_the_rest(&mut transaction, copying.writer.table).await?;
         transaction.commit().await
@@ -246,12 +265,15 @@ impl Copying {
         }
     }
 
-    fn may_wait(&self, row: &Row) -> bool {
-        self.waiting_bytes + row.size() <= MAX_WAITING
-    }
-
-    fn wait(&mut self, row: Sourced) {
-        self.waiting_bytes += row.row.size();
-        self.waiting.push(row);
+    /// Puts a row aside that wants a value another row still has; gives back what need not or cannot wait.
+    fn wait(&mut self, outcome: Outcome) -> Option<Outcome> {
+        let Outcome::Refused { row, reason, taken: true } = outcome else { return Some(outcome) };
+        let size = row.row.size();
+        if self.waiting_bytes + size > MAX_WAITING {
+            return Some(Outcome::Refused { row, reason, taken: true });
+        }
+        self.waiting_bytes += size;
+        self.waiting.push((row, reason));
+        None
     }
 }

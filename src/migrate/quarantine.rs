@@ -88,3 +88,10 @@ pub(super) async fn resolve(
     }
     Ok((resolved, unknown))
 }
+
+/// Rows that nobody has resolved.
+pub(crate) async fn unresolved(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT count(*) FROM migration_quarantine WHERE resolved_at IS NULL")
+        .fetch_one(connection)
+        .await
+}

@@ -12,6 +12,7 @@
 mod adversity;
 mod both_stores;
 mod client;
+mod command;
 mod dashboard;
 mod demo;
 mod diff;
@@ -30,4 +31,5 @@ mod serve;
 mod stores;
 mod streaming;
 mod upstream;
+mod who_wins;
 mod wire;
