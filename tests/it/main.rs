@@ -19,6 +19,7 @@ mod diff;
 mod findings;
 mod flip;
 mod harness;
+mod killed;
 mod metrics;
 mod migration;
 mod outcomes;
