@@ -6,11 +6,16 @@
 //! Not for: whole pages (`render`), and full Markdown. Headings, points, paragraphs and bold are what summaries use.
 
 mod inline;
+mod sanitise;
+mod scan;
+mod tag;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tidy;
 
 /// Renders a summary. The same text gives the same bytes, in whichever store it is.
 pub(crate) fn render(text: &str) -> String {
-    text::render(text)
+    let trimmed = text.trim_start();
+    if sanitise::is_markup(trimmed) { sanitise::sanitise(trimmed) } else { text::render(text) }
 }

@@ -1,4 +1,4 @@
-//! Examples of plain text; `laws` holds for every text.
+//! Examples; `laws` is about every text.
 
 use super::render;
 
@@ -132,4 +132,71 @@ fn lists_nest_four_deep_at_most() {
         deepest = deepest.max(open);
     }
     assert_eq!((open, deepest, html.matches("<li>").count()), (0, 4, 1000));
+}
+
+#[test]
+fn html_is_what_begins_with_a_block() {
+    assert_eq!(render(" \n<p>a &amp; b</p>\n"), "<p>a &amp; b</p>\n");
+    assert_eq!(render("<H2 class=x>a</H2>"), "<h2>a</h2>");
+    for text in ["a < b <p>", "<script>", "<b>a</b>", "<p", "<p a <b>", "<p1>", "<html><p>", "<!-- --><p>"] {
+        let escaped = text.replace('<', "&lt;").replace('>', "&gt;");
+        assert_eq!(render(text), format!("<p>{escaped}</p>\n"));
+    }
+}
+
+#[test]
+fn html_keeps_what_is_allowed_and_the_text_of_the_rest() {
+    let hostile = "<div onclick=x() style=\"a:b\" id=c><img src=x onerror=y>a<svg><b>b</b></svg>\
+        <script>alert('<p>')</script><style>*{}</style><iframe src=z>c</iframe><form action=q>d<button>e</form>\
+        <template><i>f</template><!-- g --><?h?><![CDATA[i]]>";
+    assert_eq!(render(hostile), "<div>a<b>b</b>de<i>f</i></div>");
+}
+
+#[test]
+fn links_lead_to_the_web_or_to_mail_alone() {
+    let link = |address: &str| render(&format!("<p><a {address}>x</a>"));
+    let to = |href: &str| format!("<p><a {href}rel=\"noopener noreferrer nofollow\">x</a></p>");
+    assert_eq!(
+        link("HREF='https://x/?a=1&amp;b=\"' rel=opener target=_top"),
+        to("href=\"https://x/?a=1&amp;b=&quot;\" ")
+    );
+    assert_eq!(link("href=mailto:a@b"), to("href=\"mailto:a@b\" "));
+    for bad in
+        ["javascript:x", " JaVa&#x53;cript:x", "java\tscript:x", "data:text/html,x", "/x", "//x", "#x", "x"]
+    {
+        assert_eq!(link(&format!("href=\"{bad}\"")), to(""), "{bad}");
+    }
+}
+
+#[test]
+fn html_that_is_not_well_formed_is_tidied() {
+    assert_eq!(
+        render("<p>a<p>b<ul><li>c<li>d<ul><li>e</ul>f</ul></p>g"),
+        "<p>a</p><p>b</p><ul><li>c</li><li>d<ul><li>e</li></ul>f</li></ul>g"
+    );
+    assert_eq!(
+        render("<div><b>a<i>b</b>c</div></div>d<br/>e<hr>f</br>"),
+        "<div><b>a<i>b</i></b>c</div>d<br>e<hr>f"
+    );
+    assert_eq!(
+        render("<h2>a<h3>b</h2>c<a href=http://x>d<a href=http://y>e"),
+        "<h2>a</h2><h3>bc<a href=\"http://x\" rel=\"noopener noreferrer nofollow\">d</a>\
+         <a href=\"http://y\" rel=\"noopener noreferrer nofollow\">e</a></h3>"
+    );
+}
+
+#[test]
+fn text_astray_in_a_table_gets_a_cell() {
+    assert_eq!(
+        render("<table>a<tr><th colspan=2 x=y>b<td>c</table>d<td>e"),
+        "<table><tbody><tr><td>a</td></tr><tr><th colspan=\"2\">b</th><td>c</td></tr></tbody></table>de"
+    );
+}
+
+#[test]
+fn a_tag_that_never_ends_is_left_out() {
+    for end in ["<b", "<b x", "<b x='>", "</p", "<!-- >", "<?x", "<script>x</scrip>", "<plaintext>x</p>"] {
+        assert_eq!(render(&format!("<p>a{end}")), "<p>a</p>", "{end}");
+    }
+    assert_eq!(render("<p>a < b <3 <"), "<p>a &lt; b &lt;3 &lt;</p>");
 }
