@@ -6,6 +6,8 @@
 //! Not for: whole pages (`render`), and full Markdown. Headings, points, paragraphs and bold are what summaries use.
 
 mod inline;
+#[cfg(test)]
+mod laws;
 mod sanitise;
 mod scan;
 mod tag;
