@@ -1,46 +1,23 @@
-//! A summary's text as HTML: escaped, blank lines end paragraphs, other line ends are kept.
+//! A summary's text as the piece of HTML that stands below "Summary" on its report's page.
+//!
+//! Summaries come from language models and strangers: anything may be in them, and what comes out is safe to put in a
+//! page as it is. Every text takes time and room in proportion to its length.
+//!
+//! Not for: whole pages (`render`), and full Markdown. Headings, points, paragraphs and bold are what summaries use.
 
-/// Renders plain text.
-pub(crate) fn render(text: &str) -> String {
-    let text = text.replace("\r\n", "\n");
-    let paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
-    let mut html = String::with_capacity(text.len() + 64);
-    for paragraph in paragraphs {
-        html.push_str("<p>");
-        for (number, line) in paragraph.lines().enumerate() {
-            if number > 0 {
-                html.push_str("<br>\n");
-            }
-            escape_into(line, &mut html);
-        }
-        html.push_str("</p>\n");
-    }
-    html
-}
-
-fn escape_into(text: &str, html: &mut String) {
-    for character in text.chars() {
-        match character {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            other => html.push(other),
-        }
-    }
-}
-
+mod inline;
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod laws;
+mod sanitise;
+mod scan;
+mod tag;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tidy;
 
-    #[test]
-    fn text_becomes_escaped_paragraphs() {
-        assert_eq!(
-            render("a <b>\r\nc\n\n\n\n'd' & e"),
-            "<p>a &lt;b&gt;<br>\nc</p>\n<p>&#39;d&#39; &amp; e</p>\n"
-        );
-        assert_eq!(render(" \n\n "), "");
-    }
+/// Renders a summary. The same text gives the same bytes, in whichever store it is.
+pub(crate) fn render(text: &str) -> String {
+    let trimmed = text.trim_start();
+    if sanitise::is_markup(trimmed) { sanitise::sanitise(trimmed) } else { text::render(text) }
 }
