@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use sqlx::Connection as _;
+
 use crate::command::{Told, command, flipgate, sqlite};
 use crate::harness::pg_database;
 
@@ -48,7 +50,10 @@ async fn kill_and_run_again(library: &Path, whole: Duration, kills: u32, seed: u
         clean(&copy).await;
         clean(&["verify", "--sqlite", &from, "--postgres", &url]).await;
         let again = clean(&copy).await;
-        assert!(again.out.contains(" 0 inserted, 0 updated, 20000 unchanged"), "after kill {kill}: {again:?}");
+        assert!(
+            again.out.contains(" 0 inserted, 0 updated, 20000 unchanged"),
+            "after kill {kill}: {again:?}"
+        );
     }
     at_work
 }
@@ -62,7 +67,9 @@ async fn twenty_copies_killed_at_random_moments_end_equal_to_the_source() {
     let whole = begun.elapsed();
     let runs = (0..AT_ONCE).map(|run| {
         let library = library.clone();
-        tokio::spawn(async move { kill_and_run_again(&library, whole, KILLS / AT_ONCE, u64::from(run)).await })
+        tokio::spawn(
+            async move { kill_and_run_again(&library, whole, KILLS / AT_ONCE, u64::from(run)).await },
+        )
     });
     let mut at_work = 0;
     for run in runs.collect::<Vec<_>>() {
@@ -96,5 +103,3 @@ async fn a_killed_way_back_ends_equal_too() {
     let again = clean(&back).await;
     assert!(again.out.contains(" 0 inserted, 0 updated, 20000 unchanged"), "{again:?}");
 }
-
-use sqlx::Connection as _;
