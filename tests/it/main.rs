@@ -20,6 +20,7 @@ mod flip;
 mod harness;
 mod metrics;
 mod migration;
+mod nasty;
 mod outcomes;
 mod proxy;
 mod recorded;
