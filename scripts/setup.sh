@@ -57,6 +57,11 @@ need_postgresql() {
     has_postgresql || die "PostgreSQL was installed, yet initdb is in none of the usual places"
 }
 
+need_pgloader() {
+    command -v pgloader >/dev/null && return
+    need_apt "pgloader (one of the benchmark's contenders)" 'brew install pgloader' pgloader
+}
+
 need_c_compiler() {
     command -v cc >/dev/null && return
     need_apt "a C compiler (SQLite and the TLS library are built from C)" 'xcode-select --install' gcc libc6-dev
