@@ -6,6 +6,8 @@
 
 mod library;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -40,6 +42,10 @@ struct Run<'a> {
     writer: PgConnection,
     library: Option<Library>,
 }
+
+/// Digests of the rows that PostgreSQL knows of with the same key cells: the stored one, and quarantined ones as they
+/// come.
+struct Known(Vec<Digest>);
 
 /// Writes what PostgreSQL holds into the library at `to`.
 pub(super) async fn copy(from: &str, to: &Path, options: &Options) -> Result<Report, MigrateError> {
@@ -146,11 +152,27 @@ impl Run<'_> {
         let sql = "SELECT source_key, source_row FROM migration_quarantine \
                    WHERE source_table = $1 AND resolved_at IS NULL ORDER BY id";
         let mut rows = sqlx::query_as::<_, (String, Value)>(sql).bind(table.name()).fetch(&mut self.reader);
+        let mut known: HashMap<String, Known> = HashMap::new();
         while let Some((name, exact)) = rows.try_next().await.map_err(failed)? {
             report.read += 1;
             let row = whole(&exact);
-            let library = self.library.take();
-            let (library, put) = blocking(library, move |library| library.put_back(table, &row)).await;
+            let cells: Vec<Value> =
+                table.key_columns().iter().map(|column| row.cell(column).exact()).collect();
+            let known = match known.entry(Value::from(cells).to_string()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(first) => {
+                    let keys: Vec<Key> = row.key(table).into_iter().collect();
+                    let keys: Vec<&Key> = keys.iter().collect();
+                    let stored = stored::find(&mut self.writer, table, &keys, false).await.map_err(failed)?;
+                    first.insert(Known(stored.into_values().map(|stored| stored.digest).collect()))
+                }
+            };
+            let digest = row.digest(table);
+            known.0.push(digest);
+            let alike = known.0.iter().filter(|known| **known == digest).count();
+            let (library, known) = (self.library.take(), known.0.len());
+            let (library, put) =
+                blocking(library, move |library| library.put_back(table, &row, known, alike)).await;
             self.library = library;
             match put {
                 Ok(Put::Inserted) => report.inserted += 1,

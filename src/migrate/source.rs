@@ -170,15 +170,16 @@ impl Batch {
     }
 }
 
-/// What quarantine calls the row: its `id` if that is plain text or a number, else `rowid:N`.
+/// What quarantine calls the row: its `id` where that names no other row, else `rowid:N`.
 pub(crate) fn name(table: Table, row: &Row, number: i64, again: bool) -> String {
-    let by_number = || format!("rowid:{number}");
+    let by_number = format!("rowid:{number}");
     match (table, row.cell("id")) {
-        // The second of two rows with one id needs a name of its own.
-        (Table::Content, _) if again => by_number(),
-        (_, Cell::Integer(id)) => id.to_string(),
-        (Table::Content, cell) => cell.clean_text().map_or_else(by_number, str::to_owned),
-        (Table::Legacy | Table::Variants, _) => by_number(),
+        (Table::Content, cell) if !again => match cell.clean_text() {
+            Some(id) if !id.starts_with("rowid:") => id.to_owned(),
+            Some(_) | None => by_number,
+        },
+        (Table::Legacy | Table::Variants, Cell::Integer(id)) if *id == number => number.to_string(),
+        (Table::Content | Table::Legacy | Table::Variants, _) => by_number,
     }
 }
 

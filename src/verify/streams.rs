@@ -71,10 +71,14 @@ fn read(connection: &Connection, path: PathBuf, sinks: Vec<(Table, Sink)>) {
 fn stream(connection: &Connection, table: Table, sink: &Sink) -> rusqlite::Result<()> {
     let Some(shape) = Shape::of(connection, table)? else { return Ok(()) };
     let keys = table.key_columns();
-    let order = if keys.iter().all(|key| shape.columns.has(key)) {
-        keys.iter().map(|key| format!("k.{key} COLLATE BINARY, ")).collect()
-    } else {
-        String::new()
+    let order = match table {
+        _ if !keys.iter().all(|key| shape.columns.has(key)) => "",
+        Table::Content => "k.id COLLATE BINARY, ",
+        Table::Legacy => "k.content_id COLLATE BINARY, ",
+        // As keys are read: '2' and 2.5 are revision 2.
+        Table::Variants => {
+            "k.video_id COLLATE BINARY, k.variant_type COLLATE BINARY, CAST(k.revision AS INTEGER), "
+        }
     };
     // Numbers in the order of the keys, from the keys' index or a sorter that holds nothing else; then row by row.
     let sql = format!("SELECT k.{0} FROM {1} k ORDER BY {order}k.{0}", shape.number, table.name());

@@ -137,17 +137,24 @@ impl Library {
         }
     }
 
-    /// Writes a row that PostgreSQL could not hold, unless the file has it, or its own version of it.
-    pub(super) fn put_back(&mut self, table: Table, row: &Row) -> rusqlite::Result<Put> {
+    /// Writes a row that PostgreSQL could not hold, unless the file has it, or its own version of it: then it has as many
+    /// rows with these key cells as are `known`, or as many equal ones as are `alike`.
+    pub(super) fn put_back(
+        &mut self,
+        table: Table,
+        row: &Row,
+        known: usize,
+        alike: usize,
+    ) -> rusqlite::Result<Put> {
         self.within(|library| {
             library.fit(table, row)?;
             let Some(shape) = library.shapes.get(&table) else { return Err(rusqlite::Error::InvalidQuery) };
-            let alike = shape.alike(&library.connection, table, row)?;
+            let there = shape.same_key(&library.connection, table, row)?;
             let digest = row.digest(table);
-            if alike.iter().any(|there| there.digest(table) == digest) {
+            if there.iter().filter(|there| there.digest(table) == digest).count() >= alike {
                 return Ok(Put::Same);
             }
-            if !alike.is_empty() && library.making.is_none() {
+            if there.len() >= known {
                 return Ok(Put::Stays);
             }
             taken(shape.insert(&library.connection, table, row), Put::Inserted)
@@ -344,7 +351,7 @@ impl Shape {
     }
 
     /// All rows with the key cells of `row`, whatever these are.
-    fn alike(&self, connection: &Connection, table: Table, row: &Row) -> rusqlite::Result<Vec<Row>> {
+    fn same_key(&self, connection: &Connection, table: Table, row: &Row) -> rusqlite::Result<Vec<Row>> {
         let keys = table.key_columns();
         let same: Vec<String> = keys.iter().map(|key| format!("s.{key} IS ?")).collect();
         let sql = format!("{} WHERE {}", self.select(table), same.join(" AND "));
