@@ -80,6 +80,19 @@ pub async fn run(from: &Path, to: &str) -> Result<Report, MigrateError> {
     Ok(Report { tables })
 }
 
+/// Writes what the PostgreSQL library at `postgres_url` holds to a new SQLite file in the dashboard's schema.
+///
+/// # Errors
+/// [`MigrateError`] says what is in the way.
+pub async fn export(postgres_url: &str, file: &Path) -> Result<(), MigrateError> {
+    let target = pg::Target::parse(postgres_url).map_err(MigrateError)?;
+    Err(MigrateError(format!(
+        "Writing PostgreSQL {} to {} is not built yet; take the snapshot from the SQLite library.",
+        target.name(),
+        file.display()
+    )))
+}
+
 // === impl Run ===
 
 impl Run {
