@@ -23,6 +23,7 @@ use self::mapping::Mapped;
 use self::quarantine::Quarantine;
 use self::source::{Batch, Batches, Source, Table};
 use self::target::Stored;
+pub(crate) use self::timestamp::typed as instant;
 use crate::pg;
 
 /// Why a copy could not run, in one sentence.
