@@ -22,5 +22,6 @@ pub mod proxy;
 pub mod route;
 pub mod shadow;
 pub mod side;
+mod snapshot;
 pub mod state;
 pub mod telemetry;
