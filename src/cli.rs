@@ -6,6 +6,7 @@
 mod diff;
 mod migrate;
 mod serve;
+mod snapshot;
 mod verify;
 
 pub use self::serve::stop_signal;
@@ -24,8 +25,8 @@ pub const UNUSABLE: u8 = 2;
 pub const COULD_NOT_RUN: u8 = 3;
 
 /// What the contract names and this version does not have yet.
-const NOT_BUILT: &str = "Not built yet: sweep, replay, snapshot, tombstones, status, flip, rollback, \
-                         dial, report. Flip by POST /api/primary on the admin side (see README).
+const NOT_BUILT: &str = "Not built yet: sweep, replay, tombstones, status, flip, rollback, dial, report. \
+                         Flip by POST /api/primary on the admin side (see README).
 
 Exit codes: 0 done and clean; 1 done, and differences were found; 2 unusable arguments or configuration; 3 could not run.";
 
@@ -44,6 +45,7 @@ enum Command {
     Migrate(migrate::Arguments),
     Verify(verify::Arguments),
     Diff(diff::Arguments),
+    Snapshot(snapshot::Arguments),
     Demo(crate::demo::Arguments),
 }
 
@@ -69,6 +71,7 @@ pub fn run() -> ExitCode {
             Command::Migrate(arguments) => migrate::run(arguments).await,
             Command::Verify(arguments) => verify::run(arguments).await,
             Command::Diff(arguments) => diff::run(arguments).await,
+            Command::Snapshot(arguments) => snapshot::run(arguments).await,
             Command::Demo(arguments) => crate::demo::run(arguments).await,
         }
     });

@@ -12,7 +12,7 @@ mod render;
 mod request;
 mod sqlite;
 pub(crate) use self::postgres::shown;
-pub(crate) use self::sqlite::read_only;
+pub(crate) use self::sqlite::{immutable_uri, read_only};
 pub(crate) mod subjects;
 pub(crate) mod summary_html;
 

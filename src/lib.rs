@@ -22,6 +22,7 @@ pub mod proxy;
 pub mod route;
 pub mod shadow;
 pub mod side;
+mod snapshot;
 pub mod state;
 pub mod telemetry;
 pub mod verify;

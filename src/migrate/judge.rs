@@ -1,8 +1,7 @@
 //! Who wins where both stores have a row: pure, and the same in both directions.
 
-use serde_json::Value;
-
 use super::row::{Digest, Row, Table};
+use crate::dashboard::subjects::subjects;
 
 /// Former agreements kept with a row.
 pub(super) const REMEMBERED: usize = 16;
@@ -87,13 +86,7 @@ fn by_time(incoming: Option<i64>, present: Option<i64>) -> Verdict {
 /// Whether a record has at least one subcategory under a category in `subcategories_json`.
 pub(crate) fn curated(row: &Row) -> bool {
     let text = row.cell("subcategories_json").plain();
-    let document = text.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-    let categories =
-        document.as_ref().and_then(|document| document.get("categories")).and_then(Value::as_array);
-    categories.into_iter().flatten().any(|category| {
-        let below = category.get("subcategories").and_then(Value::as_array);
-        category.get("category").is_some_and(Value::is_string) && below.is_some_and(|below| !below.is_empty())
-    })
+    subjects(text.as_deref()).iter().any(|subject| !subject.subcategories.is_empty())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ const ZONED: [&str; 4] = [
 const LOCAL: [&str; 4] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
 
 /// The instant a text denotes, to the microsecond, in ISO 8601; one without a zone is UTC. `None` if it denotes none.
-pub(super) fn typed(text: &str) -> Option<String> {
+pub(crate) fn typed(text: &str) -> Option<String> {
     let text = text.trim();
     if let Some(usual) = usual(text) {
         return Some(usual);

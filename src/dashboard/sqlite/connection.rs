@@ -103,7 +103,8 @@ fn needs_immutable(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
 }
 
-fn immutable_uri(path: &Path) -> String {
+/// The URI by which SQLite reads `path` without locks and without looking for files beside it.
+pub(crate) fn immutable_uri(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt as _;
     const PATH: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.');
     format!("file:{}?immutable=1", percent_encoding::percent_encode(path.as_os_str().as_bytes(), PATH))
