@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use serde_json::{Value, json};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Postgres, Row as _, SqlStr};
@@ -214,6 +215,20 @@ pub(super) fn facet_row(row: &PgRow) -> Result<FacetRow, sqlx::Error> {
     })
 }
 
+/// What a record's `facets` contain if it is about what is wanted: in the older columns, or in the structured one.
+fn documents(wanted: &Wanted) -> [Value; 2] {
+    match (&wanted.category, &wanted.subcategory) {
+        (Some(category), None) => {
+            [json!({ "names": [category] }), json!({ "subjects": [{ "category": category }] })]
+        }
+        (Some(category), Some(below)) => [
+            json!({ "names": [category], "legacy": below }),
+            json!({ "subjects": [{ "category": category, "subcategories": [below] }] }),
+        ],
+        (None, below) => [json!({ "legacy": below }), json!({ "subjects": [{ "subcategories": [below] }] })],
+    }
+}
+
 // === impl Where ===
 
 impl Where {
@@ -251,20 +266,14 @@ impl Where {
         }
     }
 
-    /// Any of the keys `facets` holds, which its GIN index finds.
+    /// Any of the documents that `facets` contains (`migrations/0006_agreed.sql`), which its GIN index finds.
     fn about(&mut self, wanted: &[Wanted]) {
-        if wanted.is_empty() {
-            return;
+        if !wanted.is_empty() {
+            let documents =
+                wanted.iter().flat_map(documents).map(|document| Some(document.to_string())).collect();
+            let mark = self.parameter(Parameter::Texts(documents));
+            self.conditions.push(format!("c.facets @> ANY({mark}::text[]::jsonb[])"));
         }
-        let names =
-            self.parameter(Parameter::Texts(wanted.iter().map(|want| want.category.clone()).collect()));
-        let below =
-            self.parameter(Parameter::Texts(wanted.iter().map(|want| want.subcategory.clone()).collect()));
-        self.conditions.push(format!(
-            "c.facets ?| ARRAY(SELECT (CASE WHEN w.sub IS NULL THEN jsonb_build_array(w.name) \
-             ELSE jsonb_build_array(w.name, w.sub) END)::text \
-             FROM unnest({names}::text[], {below}::text[]) AS w(name, sub))"
-        ));
     }
 
     /// Adds the search and returns the expression that puts title hits first.
