@@ -1,39 +1,43 @@
-//! SQLite → PostgreSQL: batch after batch, each one transaction.
+//! SQLite → PostgreSQL: batch after batch, each one transaction, on two connections.
+//!
+//! One server process keeps one core busy, and storing costs the server more than mapping costs us. What goes first must
+//! not depend on which connection is quicker: rows that want a value an earlier row has wait until the others are
+//! stored, and only one connection at a time changes rows that are there.
+
+mod copying;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
+use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection as _, Postgres, Transaction};
 
+use self::copying::Copying;
 use super::progress::Progress;
 use super::quarantine::Quarantine;
 use super::report::{Direction, Report, TableReport};
 use super::row::Table;
-use super::source::{Batch, Batches, Source, Sourced};
-use super::target::{Outcome, Writer, buried, find_records, prepare};
+use super::source::{Batches, Source};
+use super::target::{is_empty, prepare};
 use super::{MigrateError, Options, schema};
 use crate::pg;
 
-/// Bytes of rows that wait in memory for another row to give up a unique value.
-const MAX_WAITING: usize = 16 * 1024 * 1024;
-
 /// One copy under way.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     options: &'a Options,
     target: pg::Target,
     quarantine: Quarantine,
     /// Records of this source that were deleted from the target.
-    buried: HashSet<String>,
+    buried: Mutex<HashSet<String>>,
+    /// Held by the connection that changes rows, until it commits.
+    changing: tokio::sync::Mutex<()>,
 }
 
-/// One table under way.
-struct Copying {
-    writer: Writer,
-    report: TableReport,
-    /// Rows that want a value another row still has, and how PostgreSQL said so.
-    waiting: Vec<(Sourced, String)>,
-    waiting_bytes: usize,
+/// The connections of a copy; the second one helps where there is one.
+struct Connections<'a> {
+    first: &'a mut PgConnection,
+    second: Option<PgConnection>,
 }
 
 /// Applies the schema to `to` (a postgres URL) and copies the library at `from`.
@@ -50,13 +54,15 @@ pub(super) async fn copy(from: &Path, to: &str, options: &Options) -> Result<Rep
         // One transaction around everything, undone in the end: so what it says is what would be done.
         let mut everything = connection.begin().await.map_err(|error| explain(&error))?;
         schema::apply_within(&mut everything, &target).await?;
-        let tables =
-            Run::new(options, &target, &mut everything).await?.tables(&mut everything, source).await?;
+        let run = Run::new(options, &target, &mut everything).await?;
+        let tables = run.tables(Connections { first: &mut everything, second: None }, source).await?;
         everything.rollback().await.map_err(|error| explain(&error))?;
         tables
     } else {
         schema::apply(&mut connection, &target).await?;
-        Run::new(options, &target, &mut connection).await?.tables(&mut connection, source).await?
+        let run = Run::new(options, &target, &mut connection).await?;
+        let second = run.second().await;
+        run.tables(Connections { first: &mut connection, second }, source).await?
     };
     // What is done is done, however the goodbye goes.
     let _ = connection.close().await;
@@ -86,162 +92,85 @@ impl<'a> Run<'a> {
         let explain = |error: sqlx::Error| MigrateError(target.explain(&error));
         let quarantine = Quarantine::begin(connection).await.map_err(explain)?;
         prepare(connection).await.map_err(explain)?;
-        Ok(Self { options, target: target.clone(), quarantine, buried: HashSet::new() })
+        Ok(Self {
+            options,
+            target: target.clone(),
+            quarantine,
+            buried: Mutex::default(),
+            changing: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// A second connection, if the server has one to spare.
+    async fn second(&self) -> Option<PgConnection> {
+        let mut connection = match self.target.connect_one().await {
+            Ok(connection) => connection,
+            Err(why) => {
+                tracing::warn!("copying on one connection only: {why}");
+                return None;
+            }
+        };
+        prepare(&mut connection).await.ok().map(|()| connection)
     }
 
     async fn tables(
-        mut self,
-        connection: &mut PgConnection,
+        self,
+        mut connections: Connections<'_>,
         source: Source,
     ) -> Result<Vec<TableReport>, MigrateError> {
         let mut reports = Vec::new();
         for (table, batches) in source.tables {
-            reports.push(self.table(connection, table, batches).await?);
+            reports.push(self.table(&mut connections, table, batches).await?);
+        }
+        if let Some(second) = connections.second {
+            // As above.
+            let _ = second.close().await;
         }
         Ok(reports)
     }
 
     async fn table(
-        &mut self,
+        &self,
+        connections: &mut Connections<'_>,
+        table: Table,
+        batches: Batches,
+    ) -> Result<TableReport, MigrateError> {
+        let empty = is_empty(connections.first, table).await.map_err(|error| self.explain(table, &error))?;
+        let batches = tokio::sync::Mutex::new(batches);
+        let progress = Mutex::new(Progress::new(table.name(), self.options.progress));
+        let first = self.work(connections.first, table, empty, &batches, &progress);
+        let mut copying = match &mut connections.second {
+            Some(second) => {
+                let second = self.work(second, table, empty, &batches, &progress);
+                let (first, second) = tokio::try_join!(first, second)?;
+                first.and(second)
+            }
+            None => first.await?,
+        };
+        let last = copying.last_try(self, connections.first).await;
+        last.map_err(|error| self.explain(table, &error))?;
+        progress.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+        Ok(copying.finish())
+    }
+
+    /// What one connection does: batch after batch.
+    async fn work(
+        &self,
         connection: &mut PgConnection,
         table: Table,
-        mut batches: Batches,
-    ) -> Result<TableReport, MigrateError> {
-        let mut copying = Copying::new(table, self.options.overwrite);
-        let mut progress = Progress::new(table.name(), self.options.progress);
-        while let Some(batch) = batches.recv().await {
-            let batch = batch?;
-            let (rows, of) = (batch.len() as u64, batch.of);
-            self.batch(connection, batch, &mut copying).await.map_err(|error| self.explain(table, &error))?;
-            progress.advance(rows, of);
-        }
-        self.last_try(connection, &mut copying).await.map_err(|error| self.explain(table, &error))?;
-        progress.finish();
-        Ok(copying.report)
-    }
-
-    async fn batch(
-        &mut self,
-        connection: &mut PgConnection,
-        batch: Batch,
-        copying: &mut Copying,
-    ) -> Result<(), sqlx::Error> {
-        let mut transaction = connection.begin().await?;
-        copying.report.read += batch.len() as u64;
-        let table = copying.writer.table;
-        for row in batch.refused {
-            self.quarantine.put(&mut transaction, table, &row.name, &row.row, row.reason).await?;
-            copying.report.quarantine(&row.name, row.reason);
-        }
-        let (rows, orphans) = find_records(&mut transaction, table, batch.rows).await?;
-        self.orphans(&mut transaction, orphans, copying).await?;
-        for outcome in copying.writer.store(&mut transaction, rows).await? {
-            match copying.wait(outcome) {
-                None => {}
-                Some(outcome) => self.note(&mut transaction, outcome, copying).await?,
-            }
-        }
-        transaction.commit().await
-    }
-
-    /// Summaries of records that are not stored: deleted with them, or waiting in quarantine for them.
-    async fn orphans(
-        &mut self,
-        transaction: &mut Transaction<'_, Postgres>,
-        rows: Vec<Sourced>,
-        copying: &mut Copying,
-    ) -> Result<(), sqlx::Error> {
-        let table = copying.writer.table;
-        let buried = buried(transaction, table, &rows.iter().collect::<Vec<_>>()).await?;
-        for row in rows {
-            if buried.contains(&row.key.record)
-                || (table == Table::Legacy && self.buried.contains(&row.key.record))
-            {
-                copying.report.tombstoned += 1;
-                continue;
-            }
-            let column = table.key_columns().first().copied().unwrap_or_default();
-            let reason = format!("no record with {column} {} is stored", row.key.record);
-            self.quarantine.put(transaction, table, &row.name, &row.row, &reason).await?;
-            copying.report.quarantine(&row.name, &reason);
-        }
-        Ok(())
-    }
-
-    async fn note(
-        &mut self,
-        transaction: &mut Transaction<'_, Postgres>,
-        outcome: Outcome,
-        copying: &mut Copying,
-    ) -> Result<(), sqlx::Error> {
-        let report = &mut copying.report;
-        let stored = match outcome {
-            Outcome::Inserted(row) => {
-                report.inserted += 1;
-                row
-            }
-            Outcome::Updated(row) => {
-                report.updated += 1;
-                row
-            }
-            Outcome::Unchanged(row) => {
-                report.unchanged += 1;
-                row
-            }
-            Outcome::Kept(row) => {
-                report.keep(&row.key, "it was changed in PostgreSQL, or the source is an older copy");
-                return Ok(());
-            }
-            Outcome::Conflict(row, why) => {
-                report.conflict(&row.key, why);
-                return Ok(());
-            }
-            Outcome::Tombstoned(row) => {
-                report.tombstoned += 1;
-                self.buried.insert(row.key.record);
-                return Ok(());
-            }
-            Outcome::Refused { row, reason, .. } => {
-                report.quarantine(&row.name, &reason);
-                let table = copying.writer.table;
-                return self.quarantine.put(transaction, table, &row.name, &row.row, &reason).await;
-            }
-        };
-        report.repaired += u64::from(stored.repaired);
-        Ok(())
-    }
-
-    /// Tries once more what waited for other rows to change, and closes the table's quarantine.
-    async fn last_try(
-        &mut self,
-        connection: &mut PgConnection,
-        copying: &mut Copying,
-    ) -> Result<(), sqlx::Error> {
-        let mut transaction = connection.begin().await?;
+        empty: bool,
+        batches: &tokio::sync::Mutex<Batches>,
+        progress: &Mutex<Progress>,
+    ) -> Result<Copying, MigrateError> {
+        let mut copying = Copying::new(table, empty, self.options.overwrite);
         loop {
-            let waiting: Vec<Sourced> = copying.waiting.drain(..).map(|(row, _)| row).collect();
-            copying.waiting_bytes = 0;
-            let before = waiting.len();
-            let mut still = Vec::new();
-            for outcome in copying.writer.store(&mut transaction, waiting).await? {
-                match copying.wait(outcome) {
-                    None => still.extend(copying.waiting.pop()),
-                    Some(outcome) => self.note(&mut transaction, outcome, copying).await?,
-                }
-            }
-            if still.len() < before {
-                // Some found their value free by now; others may have waited for these.
-                copying.waiting = still;
-                continue;
-            }
-            for (row, reason) in still {
-                let refused = Outcome::Refused { row, reason, taken: true };
-                self.note(&mut transaction, refused, copying).await?;
-            }
-            break;
+            let batch = batches.lock().await.recv().await;
+            let Some(batch) = batch.transpose()? else { return Ok(copying) };
+            let (rows, of) = (batch.len() as u64, batch.of);
+            let done = copying.batch(self, connection, batch).await;
+            done.map_err(|error| self.explain(table, &error))?;
+            progress.lock().unwrap_or_else(PoisonError::into_inner).advance(rows, of);
         }
-        self.quarantine.forget_the_rest(&mut transaction, copying.writer.table).await?;
-        transaction.commit().await
     }
 
     fn explain(&self, table: Table, error: &sqlx::Error) -> MigrateError {
@@ -250,30 +179,5 @@ impl<'a> Run<'a> {
             table.name(),
             self.target.explain(error)
         ))
-    }
-}
-
-// === impl Copying ===
-
-impl Copying {
-    fn new(table: Table, overwrite: bool) -> Self {
-        Self {
-            writer: Writer { table, overwrite },
-            report: TableReport::new(table),
-            waiting: Vec::new(),
-            waiting_bytes: 0,
-        }
-    }
-
-    /// Puts a row aside that wants a value another row still has; gives back what need not or cannot wait.
-    fn wait(&mut self, outcome: Outcome) -> Option<Outcome> {
-        let Outcome::Refused { row, reason, taken: true } = outcome else { return Some(outcome) };
-        let size = row.row.size();
-        if self.waiting_bytes + size > MAX_WAITING {
-            return Some(Outcome::Refused { row, reason, taken: true });
-        }
-        self.waiting_bytes += size;
-        self.waiting.push((row, reason));
-        None
     }
 }

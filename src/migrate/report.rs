@@ -126,6 +126,22 @@ impl TableReport {
         }
     }
 
+    /// Counts what another connection did of the same table.
+    pub(super) fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.kept += other.kept;
+        self.conflicts += other.conflicts;
+        self.tombstoned += other.tombstoned;
+        self.quarantined += other.quarantined;
+        self.deleted += other.deleted;
+        self.repaired += other.repaired;
+        self.listed.extend(other.listed);
+        self.listed.truncate(LISTED);
+    }
+
     pub(super) fn conflict(&mut self, row: &impl fmt::Display, why: &str) {
         self.conflicts += 1;
         self.list(row, "conflict", why);

@@ -16,7 +16,7 @@ use super::{MigrateError, content, summaries};
 use crate::dashboard;
 
 /// Bytes of cells in a batch (one row more may exceed it).
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
+const BATCH_BYTES: usize = 3 * 1024 * 1024;
 /// Batches read ahead.
 const AHEAD: usize = 1;
 
@@ -50,6 +50,8 @@ pub(super) struct Sourced {
     pub(super) name: String,
     /// Its place among the rows read: of two rows that want one value the first gets it.
     pub(super) nth: i64,
+    /// Whether an earlier record has its video.
+    pub(super) shared: bool,
 }
 
 /// A row that no target row can be made of.
@@ -129,11 +131,12 @@ impl Reader<'_> {
         let sql = format!("{} ORDER BY s.{}", shape.select(table), shape.number);
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query([])?;
+        let shared = shape.sharing(self.connection, table)?;
         let (mut batch, mut bytes) = (Batch::new(of), 0);
         while let Some(row) = rows.next()? {
             let (number, row) = shape.row(row)?;
             bytes += row.size();
-            batch.add(table, row, number, shape.again.contains(&number));
+            batch.add(table, row, number, shape.again.contains(&number), shared.contains(&number));
             if batch.len() >= self.batch_rows || bytes >= BATCH_BYTES {
                 bytes = 0;
                 if sink.blocking_send(Ok(std::mem::replace(&mut batch, Batch::new(of)))).is_err() {
@@ -160,11 +163,11 @@ impl Batch {
         self.rows.len() + self.refused.len()
     }
 
-    fn add(&mut self, table: Table, row: Row, number: i64, again: bool) {
+    fn add(&mut self, table: Table, row: Row, number: i64, again: bool, shared: bool) {
         let name = name(table, &row, number, again);
         let key = if again { Err("an earlier row has the same key") } else { row.key(table) };
         match key {
-            Ok(key) => self.rows.push(Sourced::new(table, row, key, name, number)),
+            Ok(key) => self.rows.push(Sourced::new(table, row, key, name, number, shared)),
             Err(reason) => self.refused.push(Refused { row, name, reason }),
         }
     }
@@ -186,14 +189,23 @@ pub(crate) fn name(table: Table, row: &Row, number: i64, again: bool) -> String 
 // === impl Sourced ===
 
 impl Sourced {
-    fn new(table: Table, row: Row, key: Key, name: String, nth: i64) -> Self {
+    fn new(table: Table, row: Row, key: Key, name: String, nth: i64, shared: bool) -> Self {
         let digest = row.digest(table);
         let mapped = match table {
             Table::Content => content::map(&row, &key.record, &digest),
             Table::Legacy => summaries::legacy(&row, &digest),
             Table::Variants => summaries::variant(&row, &key, &digest),
         };
-        Self { row, key, digest, target: mapped.target, repaired: !mapped.repairs.is_empty(), name, nth }
+        Self {
+            row,
+            key,
+            digest,
+            target: mapped.target,
+            repaired: !mapped.repairs.is_empty(),
+            name,
+            nth,
+            shared,
+        }
     }
 }
 
@@ -210,6 +222,21 @@ impl Shape {
         let number = ["rowid", "_rowid_", "oid"].into_iter().find(taken).unwrap_or("rowid");
         let again = repeated(connection, table, &names, number)?;
         Ok(Some(Self { columns: Columns::new(names), number, again }))
+    }
+
+    /// Row numbers of records whose video an earlier record has.
+    fn sharing(&self, connection: &Connection, table: Table) -> rusqlite::Result<HashSet<i64>> {
+        if table != Table::Content || !self.columns.has("video_id") {
+            return Ok(HashSet::new());
+        }
+        let sql = format!(
+            "SELECT number FROM (SELECT {0} AS number, row_number() OVER (PARTITION BY video_id ORDER BY {0}) AS nth \
+             FROM content WHERE typeof(video_id) = 'text' AND video_id <> '') WHERE nth > 1",
+            self.number
+        );
+        let mut statement = connection.prepare(&sql)?;
+        let numbers = statement.query_map([], |row| row.get(0))?;
+        numbers.collect()
     }
 
     /// `SELECT number, columns FROM table s`.

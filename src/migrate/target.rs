@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Executor as _, Postgres, Row as _, Transaction};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::cell::hex;
 use super::judge::{Agreement, REMEMBERED, Side, Verdict, judge};
@@ -54,6 +55,8 @@ struct Sorted {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Writer {
     pub(super) table: Table,
+    /// Whether nothing was there when the copy began: rows are then taken for new until PostgreSQL says otherwise.
+    pub(super) empty: bool,
     pub(super) overwrite: bool,
 }
 
@@ -72,23 +75,42 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::E
     Ok(())
 }
 
+/// Whether neither a row of the table is there nor a deleted one must be thought of.
+pub(super) async fn is_empty(connection: &mut PgConnection, table: Table) -> Result<bool, sqlx::Error> {
+    let sql = match table {
+        Table::Content => {
+            "SELECT NOT EXISTS (SELECT 1 FROM content) AND NOT EXISTS (SELECT 1 FROM tombstones)"
+        }
+        Table::Legacy => "SELECT NOT EXISTS (SELECT 1 FROM content_summaries WHERE legacy)",
+        Table::Variants => "SELECT NOT EXISTS (SELECT 1 FROM content_summaries WHERE NOT legacy)",
+    };
+    sqlx::query_scalar(sql).fetch_one(connection).await
+}
+
 // === impl Writer ===
 
 impl Writer {
-    /// Stores rows and says what became of each; an error is one that no row is to blame for.
-    pub(super) async fn store(
+    /// Stores rows and says what became of each; an error is one that no row is to blame for. Before rows that are there
+    /// are changed `turn` is taken, into `held`, to be kept until the transaction ends.
+    pub(super) async fn store<'a>(
         self,
         transaction: &mut Transaction<'_, Postgres>,
         rows: Vec<Sourced>,
+        turn: &'a Mutex<()>,
+        held: &mut Option<MutexGuard<'a, ()>>,
     ) -> Result<Vec<Outcome>, sqlx::Error> {
         let mut outcomes = Vec::with_capacity(rows.len());
+        let mut empty = self.empty;
         // What is still to be stored, the first rows last.
         let mut parts = vec![rows];
         while let Some(mut rows) = parts.pop() {
             if rows.is_empty() {
                 continue;
             }
-            let sorted = self.sort(transaction, rows).await?;
+            let sorted = if empty { Sorted::new(rows) } else { self.sort(transaction, rows).await? };
+            if held.is_none() && !sorted.changed.is_empty() {
+                *held = Some(turn.lock().await);
+            }
             let mut savepoint = transaction.begin().await?;
             match self.write(&mut savepoint, &sorted).await {
                 Ok(()) => {
@@ -98,6 +120,10 @@ impl Writer {
                 Err(error) if blames_row(&error) => {
                     savepoint.rollback().await?;
                     rows = sorted.take_back(&mut outcomes);
+                    if std::mem::take(&mut empty) {
+                        parts.push(rows);
+                        continue;
+                    }
                     if let [_] = rows.as_slice() {
                         outcomes.extend(rows.into_iter().map(|row| refused(row, &error)));
                         continue;
@@ -247,6 +273,10 @@ fn refused(row: Sourced, error: &sqlx::Error) -> Outcome {
 // === impl Sorted ===
 
 impl Sorted {
+    fn new(rows: Vec<Sourced>) -> Self {
+        Self { new: rows, ..Self::default() }
+    }
+
     fn judged(&mut self, writer: Writer, row: Sourced, stored: Stored) {
         let updated_at = row.row.cell("updated_at").plain().as_deref().and_then(timestamp::instant);
         let incoming = Side { row: &row.row, digest: row.digest, updated_at };
@@ -288,9 +318,9 @@ pub(super) async fn find_records(
 ) -> Result<(Vec<Sourced>, Vec<Sourced>), sqlx::Error> {
     let sql = match table {
         Table::Content => return Ok((rows, Vec::new())),
-        Table::Legacy => "SELECT id, video_id FROM content WHERE id = ANY($1) FOR KEY SHARE",
+        Table::Legacy => "SELECT id, video_id FROM content WHERE id = ANY($1)",
         Table::Variants => {
-            "SELECT video_id, video_id FROM content WHERE video_id = ANY($1) AND NOT video_id_absent FOR KEY SHARE"
+            "SELECT video_id, video_id FROM content WHERE video_id = ANY($1) AND NOT video_id_absent"
         }
     };
     let names: Vec<&str> = rows.iter().map(|row| row.key.record.as_str()).collect();
