@@ -133,7 +133,7 @@ async fn resolve(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn is_postgres(url: &str) -> bool {
+pub(super) fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 

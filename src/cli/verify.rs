@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::migrate::is_postgres;
 use super::{CLEAN, COULD_NOT_RUN, FOUND, UNUSABLE, failed};
 use crate::config::check_sqlite;
 use crate::migrate::MigrateError;
@@ -44,6 +45,9 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     };
     if let Err(why) = check_sqlite(Path::new(&file)) {
         return failed(UNUSABLE, &why);
+    }
+    if !is_postgres(&arguments.postgres) {
+        return failed(UNUSABLE, "--postgres must be postgres://….");
     }
     let options = Options { expect_subcategories: arguments.expect_subcategories };
     match verify::run(&file, &arguments.postgres, &options).await {

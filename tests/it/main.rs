@@ -39,5 +39,6 @@ mod snapshot_restore;
 mod stores;
 mod streaming;
 mod upstream;
+mod verify;
 mod who_wins;
 mod wire;

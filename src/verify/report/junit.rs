@@ -39,12 +39,23 @@ fn write(verification: &Verification, text: &mut String) -> std::fmt::Result {
 
 /// The rows that a failed check of a table is about.
 fn rows(verification: &Verification, check: &str) -> String {
-    let table = check.split(':').next().unwrap_or_default();
-    let about = verification.differences.iter().filter(|difference| difference.table == table);
+    let Some((table, what)) = check.split_once(": no row ") else { return String::new() };
+    let what = match what {
+        "is missing" => "missing",
+        "is additional" => "additional",
+        "differs" => "differing",
+        _ => {
+            let notes = verification.quarantined.iter().filter(|note| note.table == table);
+            let lines: Vec<String> =
+                notes.map(|note| escaped(&format!("{}: {}", note.row, note.why))).collect();
+            return lines.join("\n");
+        }
+    };
+    let about = verification.differences.iter().filter(|row| row.table == table && row.what == what);
     let lines: Vec<String> = about
         .map(|difference| {
             let columns: Vec<&str> = difference.changes.iter().map(|change| change.column.as_str()).collect();
-            escaped(&format!("{} {} {}", difference.what, difference.row, columns.join(" ")))
+            escaped(format!("{} {}", difference.row, columns.join(" ")).trim_end())
         })
         .collect();
     lines.join("\n")
