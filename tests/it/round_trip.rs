@@ -201,3 +201,44 @@ async fn an_older_library_gets_the_columns_it_needs() {
     assert!(columns().ends_with("indexed_at channel_name updated_at"), "{}", columns());
     assert_accounted(&verified(&library.path, &url).await, "older");
 }
+
+/// PostgreSQL's own reading of each spelling, where it has one, is the typed value: neither an hour off nor a day.
+#[tokio::test(flavor = "multi_thread")]
+async fn typed_values_are_what_postgresql_reads_of_the_spellings() {
+    let library = nasty::library(11, 120, Tables::Production);
+    let url = pg_database().await;
+    migrate::run(&library.path, &url).await.unwrap();
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(
+        "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD';
+         CREATE FUNCTION pg_temp.read(text) RETURNS timestamptz LANGUAGE plpgsql AS
+            $$ BEGIN RETURN $1::timestamptz; EXCEPTION WHEN OTHERS THEN RETURN NULL; END $$",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    for column in ["published_at", "indexed_at", "created_at", "updated_at"] {
+        // A seventh digit of a second is cut off, where PostgreSQL rounds it.
+        let sql = format!(
+            "SELECT count(*) FILTER (WHERE {column} IS NOT NULL), coalesce(string_agg({column}_text, ' | ') FILTER \
+             (WHERE abs(extract(epoch FROM {column} - pg_temp.read({column}_text))) > 0.000001), '') FROM content"
+        );
+        let (typed, wrong): (i64, String) =
+            sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
+        assert!(typed > 20, "only {typed} instants in {column}");
+        assert_eq!(wrong, "", "{column}");
+    }
+    // What is JSON is typed JSON with the same value, and nothing else is.
+    for (value, text) in
+        [("category_json", "category_text"), ("topics_json", "topics_text"), ("analysis_of", "analysis_text")]
+    {
+        let sql = format!(
+            "SELECT count(*) FROM content WHERE {value} IS NOT NULL AND {text} IS NOT NULL \
+             AND NOT coalesce(extra -> 'repairs', '[]')::text ~ '(category|key_topics|analysis) (holds|repeats)' \
+             AND {value} - 'categories' <> {text}::jsonb - 'categories' AND jsonb_typeof({value}) IN ('object', 'array')"
+        );
+        let wrong: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
+        assert_eq!(wrong, 0, "{value}");
+    }
+}

@@ -1,5 +1,9 @@
 //! How deeply a page nests, known before its tree is built.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
 /// Longest name that an element known here has, in bytes.
 const NAME_BYTES: usize = 16;
 
@@ -50,6 +54,7 @@ fn is_raw(tag: &[u8]) -> bool {
 /// elements for most tags, so a deep page would take quadratic time.
 pub(super) fn is_deep(text: &str, depth: usize) -> bool {
     let (mut open, mut foreign) = (0_usize, 0_usize);
+    let mut names: HashMap<[u8; NAME_BYTES], usize, RandomState> = HashMap::default();
     let mut rest = text;
     while let Some((_, after)) = rest.split_once('<') {
         if let Some(comment) = after.strip_prefix("!--") {
@@ -68,8 +73,13 @@ pub(super) fn is_deep(text: &str, depth: usize) -> bool {
         // Inside SVG and MathML every element nests, unless it is written `<path/>`.
         let drawing = usize::from(matches!(name, b"svg" | b"math"));
         if closing {
-            open = open.saturating_sub(1);
-            foreign = foreign.saturating_sub(drawing);
+            // An end tag of what is not open closes nothing, however many of them there are.
+            let of_name = names.get_mut(&padded(name)).filter(|count| **count > 0);
+            if let Some(count) = of_name {
+                *count -= 1;
+                open = open.saturating_sub(1);
+                foreign = foreign.saturating_sub(drawing);
+            }
         } else if foreign > 0 && rest.split('>').next().is_some_and(|inner| inner.ends_with('/')) {
             continue;
         } else if foreign == 0 && is_raw(name) {
@@ -77,12 +87,21 @@ pub(super) fn is_deep(text: &str, depth: usize) -> bool {
         } else {
             open += 1;
             foreign += drawing;
+            *names.entry(padded(name)).or_default() += 1;
         }
         if open > depth {
             return true;
         }
     }
     false
+}
+
+fn padded(name: &[u8]) -> [u8; NAME_BYTES] {
+    let mut key = [0; NAME_BYTES];
+    for (slot, byte) in key.iter_mut().zip(name) {
+        *slot = *byte;
+    }
+    key
 }
 
 /// The name in lower case, cut at the longest that matters.
@@ -103,4 +122,16 @@ fn after_raw<'t>(text: &'t str, name: &[u8]) -> &'t str {
         rest = after;
     }
     ""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_deep;
+
+    #[test]
+    fn end_tags_of_what_is_not_open_close_nothing() {
+        assert!(is_deep(&"<div></zz>".repeat(200), 128));
+        assert!(is_deep(&"<div></p></span></DIVV>".repeat(200), 128));
+        assert!(!is_deep(&"<div><SPAN>x</span></DIV>".repeat(200), 128));
+    }
 }
