@@ -121,7 +121,7 @@ impl<'a> Mapping<'a> {
         let text = self.read_text(column);
         let document = text.as_deref().and_then(json::read);
         if document.is_none() && text.as_deref().is_some_and(|text| !text.trim().is_empty()) {
-            self.repaired(column, "is not JSON, kept as text");
+            self.repaired(column, "is not readable as JSON, kept as text");
         }
         for repair in document.iter().flat_map(|document| &document.repairs) {
             self.repaired(column, repair);

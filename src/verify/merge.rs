@@ -122,9 +122,11 @@ impl Merging<'_> {
         subcategories.lost += u64::from(seen.curated && !curated_there);
         if !there.repairs.is_empty() {
             self.counts.repaired += 1;
-            self.verification.invalid_json +=
-                there.repairs.iter().filter(|repair| repair.ends_with("is not JSON, kept as text")).count()
-                    as u64;
+            self.verification.invalid_json += there
+                .repairs
+                .iter()
+                .filter(|repair| repair.ends_with("is not readable as JSON, kept as text"))
+                .count() as u64;
             let notes = &mut self.verification.repaired;
             if notes.len() < LISTED {
                 notes.push(Note::new(self.table, &there.key.to_string(), &there.repairs.join("; ")));

@@ -212,7 +212,9 @@ async fn typed_values_are_what_postgresql_reads_of_the_spellings() {
     sqlx::raw_sql(
         "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD';
          CREATE FUNCTION pg_temp.read(text) RETURNS timestamptz LANGUAGE plpgsql AS
-            $$ BEGIN RETURN $1::timestamptz; EXCEPTION WHEN OTHERS THEN RETURN NULL; END $$",
+            $$ BEGIN RETURN $1::timestamptz; EXCEPTION WHEN OTHERS THEN RETURN NULL; END $$;
+         CREATE FUNCTION pg_temp.document(text) RETURNS jsonb LANGUAGE plpgsql AS
+            $$ BEGIN RETURN $1::jsonb; EXCEPTION WHEN OTHERS THEN RETURN NULL; END $$",
     )
     .execute(&mut connection)
     .await
@@ -232,13 +234,17 @@ async fn typed_values_are_what_postgresql_reads_of_the_spellings() {
     for (value, text) in
         [("category_json", "category_text"), ("topics_json", "topics_text"), ("analysis_of", "analysis_text")]
     {
+        // What nests deeper than the API reads is text to us. An analysis has the curated categories merged in.
+        let own = if value == "analysis_of" { " - 'categories'" } else { "" };
         let sql = format!(
-            "SELECT count(*) FROM content WHERE {value} IS NOT NULL AND {text} IS NOT NULL \
-             AND NOT coalesce(extra -> 'repairs', '[]')::text ~ '(category|key_topics|analysis) (holds|repeats)' \
-             AND {value} - 'categories' <> {text}::jsonb - 'categories' AND jsonb_typeof({value}) IN ('object', 'array')"
+            "SELECT coalesce(string_agg(coalesce(left({value}::text, 60), 'nothing') || ' for ' || left({text}, 60), ' | '), '') \
+             FROM content WHERE pg_temp.document({text}) IS NOT NULL \
+             AND ({value} IS NOT NULL OR {text} !~ '([]}}] ?){{100}}') AND CASE \
+             WHEN jsonb_typeof({value}) = 'object' THEN ({value}{own}) IS DISTINCT FROM (pg_temp.document({text}){own}) \
+             ELSE {value} IS DISTINCT FROM pg_temp.document({text}) END"
         );
-        let wrong: i64 =
+        let wrong: String =
             sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
-        assert_eq!(wrong, 0, "{value}");
+        assert_eq!(wrong, "", "{value}");
     }
 }
