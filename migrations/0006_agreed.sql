@@ -82,8 +82,16 @@ BEGIN
 END
 $$;
 
+-- Firing a trigger asks for no right to its function; hanging it on a table of one's own does, and would run what that
+-- table's triggers do as the owner.
+REVOKE ALL ON FUNCTION flipgate_bury() FROM PUBLIC;
+
 DROP TRIGGER IF EXISTS tombstone ON content;
 CREATE TRIGGER tombstone AFTER DELETE ON content FOR EACH ROW EXECUTE FUNCTION flipgate_bury();
+
+-- Only the legacy summary is revision 0, and nothing is below it.
+ALTER TABLE content_summaries DROP CONSTRAINT IF EXISTS content_summaries_revision_check;
+ALTER TABLE content_summaries ADD CONSTRAINT content_summaries_revision_check CHECK (revision >= 0) NOT VALID;
 
 -- A video_id that someone fills in is no longer absent.
 CREATE OR REPLACE FUNCTION flipgate_video_id_given() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -41,7 +41,8 @@ impl Target {
     /// One connection, for work that goes step by step: what it says does not depend on the server's settings.
     pub(crate) async fn connect_one(&self) -> Result<PgConnection, String> {
         let mut connection = self.attempt().await?;
-        let setup = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET jit = off; SET statement_timeout = 0";
+        let setup = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET jit = off; SET statement_timeout = 0; \
+            SET idle_in_transaction_session_timeout = 0; SET default_transaction_isolation = 'read committed'";
         connection.execute(sqlx::raw_sql(setup)).await.map_err(|error| self.explain(&error))?;
         Ok(connection)
     }
@@ -86,6 +87,9 @@ impl Target {
                 format!(
                     "PostgreSQL {name} does not permit this; grant the user rights on the schema and its tables."
                 )
+            }
+            Some("55P03") => {
+                format!("PostgreSQL {name}: another program holds a lock for too long; end it and run again.")
             }
             Some("53100") => format!("PostgreSQL {name} has no disk space left; free some and run again."),
             Some("53300") => {

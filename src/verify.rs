@@ -43,6 +43,7 @@ pub async fn run(sqlite: &Path, postgres: &str, options: &Options) -> Result<Ver
     let mut candidates: Vec<Candidate> = Vec::new();
     merge::tables(&sides, &mut verification, &mut candidates).await?;
     settle::all(&sides, candidates, &mut verification).await?;
+    facts::quarantine(&sides, &mut verification).await?;
     facts::constraints(&sides, &mut verification).await?;
     facts::orphans(&sides, &mut verification).await?;
     verification.judge(options);

@@ -82,6 +82,8 @@ async fn written(from: &str, to: &Path, options: &Options, agreeing: bool) -> Re
                   SET LOCAL enable_sort = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
     reader.execute(sqlx::raw_sql(moment)).await.map_err(failed)?;
     let library = Library::open(to, options.dry_run)?;
+    // A file that is only being made agrees to nothing yet: the run may fail, and another file stay in use.
+    let agreeing = agreeing && !library.is_new();
     let run = Run { options, agreeing, source, path: to.to_owned(), reader, writer, library: Some(library) };
     let tables = run.tables().await?;
     Ok(Report { direction: Direction::ToSqlite, dry_run: options.dry_run, tables })
@@ -150,7 +152,7 @@ impl Run<'_> {
     async fn quarantined(&mut self, table: Table, report: &mut TableReport) -> Result<(), MigrateError> {
         let failed = |error: sqlx::Error| MigrateError(self.source.explain(&error));
         let sql = "SELECT source_key, source_row FROM migration_quarantine \
-                   WHERE source_table = $1 AND resolved_at IS NULL ORDER BY id";
+                   WHERE source_table = $1 ORDER BY id";
         let mut rows = sqlx::query_as::<_, (String, Value)>(sql).bind(table.name()).fetch(&mut self.reader);
         let mut known: HashMap<String, Known> = HashMap::new();
         while let Some((name, exact)) = rows.try_next().await.map_err(failed)? {
@@ -178,7 +180,7 @@ impl Run<'_> {
                 Ok(Put::Inserted) => report.inserted += 1,
                 Ok(Put::Same) => report.unchanged += 1,
                 Ok(Put::Updated | Put::Stays) => {
-                    report.keep(&name, "SQLite has its own; PostgreSQL could not hold it")
+                    report.keep(&name, "PostgreSQL could not hold it, and SQLite has another or none")
                 }
                 Ok(Put::Conflict(why)) => report.conflict(&name, &why),
                 Err(error) => return Err(unwritable(table, &self.path, &error)),

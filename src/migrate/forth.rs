@@ -6,9 +6,8 @@
 
 mod copying;
 
-use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
@@ -21,15 +20,13 @@ use super::row::Table;
 use super::source::{Batches, Source};
 use super::target::{is_empty, prepare};
 use super::{MigrateError, Options, schema};
-use crate::pg;
+use crate::{dashboard, pg};
 
 /// One copy under way.
 pub(super) struct Run<'a> {
     options: &'a Options,
     target: pg::Target,
     quarantine: Quarantine,
-    /// Records of this source that were deleted from the target.
-    buried: Mutex<HashSet<String>>,
     /// Held by the connection that changes rows, until it commits.
     changing: tokio::sync::Mutex<()>,
 }
@@ -45,24 +42,26 @@ struct Connections<'a> {
 /// The source is read in one transaction, so as of one moment; each batch is one transaction in the target, so an
 /// interrupted run leaves whole batches and the next run goes on from there.
 pub(super) async fn copy(from: &Path, to: &str, options: &Options) -> Result<Report, MigrateError> {
-    let source = Source::open(from, &options.tables(), options.batch)?;
+    // Seen before PostgreSQL is asked for anything, and let go again: a library must not be held while another copy runs.
+    drop(dashboard::read_only(from).map_err(|error| MigrateError(error.0))?);
     let target = pg::Target::parse(to).map_err(MigrateError)?;
     let mut connection = target.connect_one().await.map_err(MigrateError)?;
     let explain = |error: &sqlx::Error| MigrateError(target.explain(error));
     one_at_a_time(&mut connection).await.map_err(|error| explain(&error))?;
+    let open = || Source::open(from, &options.tables(), options.batch);
     let tables = if options.dry_run {
         // One transaction around everything, undone in the end: so what it says is what would be done.
         let mut everything = connection.begin().await.map_err(|error| explain(&error))?;
         schema::apply_within(&mut everything, &target).await?;
         let run = Run::new(options, &target, &mut everything).await?;
-        let tables = run.tables(Connections { first: &mut everything, second: None }, source).await?;
+        let tables = run.tables(Connections { first: &mut everything, second: None }, open()?).await?;
         everything.rollback().await.map_err(|error| explain(&error))?;
         tables
     } else {
         schema::apply(&mut connection, &target).await?;
         let run = Run::new(options, &target, &mut connection).await?;
         let second = run.second().await;
-        run.tables(Connections { first: &mut connection, second }, source).await?
+        run.tables(Connections { first: &mut connection, second }, open()?).await?
     };
     // What is done is done, however the goodbye goes.
     let _ = connection.close().await;
@@ -92,13 +91,7 @@ impl<'a> Run<'a> {
         let explain = |error: sqlx::Error| MigrateError(target.explain(&error));
         let quarantine = Quarantine::begin(connection).await.map_err(explain)?;
         prepare(connection).await.map_err(explain)?;
-        Ok(Self {
-            options,
-            target: target.clone(),
-            quarantine,
-            buried: Mutex::default(),
-            changing: tokio::sync::Mutex::new(()),
-        })
+        Ok(Self { options, target: target.clone(), quarantine, changing: tokio::sync::Mutex::new(()) })
     }
 
     /// A second connection, if the server has one to spare.
@@ -136,12 +129,15 @@ impl<'a> Run<'a> {
         batches: Batches,
     ) -> Result<TableReport, MigrateError> {
         let empty = is_empty(connections.first, table).await.map_err(|error| self.explain(table, &error))?;
+        let names = self.quarantine.names(connections.first, table).await;
+        let names = Arc::new(names.map_err(|error| self.explain(table, &error))?);
+        let begin = || Copying::new(table, empty, self.options.overwrite, Arc::clone(&names));
         let batches = tokio::sync::Mutex::new(batches);
         let progress = Mutex::new(Progress::new(table.name(), self.options.progress));
-        let first = self.work(connections.first, table, empty, &batches, &progress);
+        let first = self.work(connections.first, begin(), &batches, &progress);
         let mut copying = match &mut connections.second {
             Some(second) => {
-                let second = self.work(second, table, empty, &batches, &progress);
+                let second = self.work(second, begin(), &batches, &progress);
                 let (first, second) = tokio::try_join!(first, second)?;
                 first.and(second)
             }
@@ -157,18 +153,16 @@ impl<'a> Run<'a> {
     async fn work(
         &self,
         connection: &mut PgConnection,
-        table: Table,
-        empty: bool,
+        mut copying: Copying,
         batches: &tokio::sync::Mutex<Batches>,
         progress: &Mutex<Progress>,
     ) -> Result<Copying, MigrateError> {
-        let mut copying = Copying::new(table, empty, self.options.overwrite);
         loop {
             let batch = batches.lock().await.recv().await;
             let Some(batch) = batch.transpose()? else { return Ok(copying) };
             let (rows, of) = (batch.len() as u64, batch.of);
             let done = copying.batch(self, connection, batch).await;
-            done.map_err(|error| self.explain(table, &error))?;
+            done.map_err(|error| self.explain(copying.table(), &error))?;
             progress.lock().unwrap_or_else(PoisonError::into_inner).advance(rows, of);
         }
     }

@@ -4,9 +4,8 @@ use serde_json::{Map, Number, Value};
 
 use crate::dashboard::cells::without_nul;
 
-/// Digits and powers of ten within what PostgreSQL's numeric holds, with a margin.
-const MAX_NUMBER_DIGITS: usize = 10_000;
-const MAX_EXPONENT: i64 = 10_000;
+/// Digits, as written and as a power of ten makes more of them, within what PostgreSQL's numeric holds.
+const MAX_NUMBER_DIGITS: i64 = 10_000;
 
 /// A JSON text, read.
 pub(super) struct Document {
@@ -92,8 +91,10 @@ impl Scan {
     fn number(&mut self, number: Number) -> Value {
         let text = number.to_string();
         let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
-        let in_range = exponent.parse::<i64>().is_ok_and(|power| power.abs() <= MAX_EXPONENT);
-        if in_range && digits.len() <= MAX_NUMBER_DIGITS {
+        let digits = i64::try_from(digits.len()).unwrap_or(i64::MAX);
+        let in_range =
+            exponent.parse::<i64>().is_ok_and(|power| power.saturating_abs() <= MAX_NUMBER_DIGITS - digits);
+        if in_range {
             return Value::Number(number);
         }
         self.note("holds a number beyond range, stored as text");

@@ -51,8 +51,19 @@ pub(super) fn judge(
     }
     let verdict = match (agreement.age(incoming.digest), agreement.age(present.digest)) {
         (Some(incoming), Some(present)) if incoming < present => Verdict::Replace,
-        (Some(_), Some(_) | None) => Verdict::Stay,
-        (None, Some(_)) => Verdict::Replace,
+        (Some(_), Some(_)) => match by_time(incoming.updated_at, present.updated_at) {
+            Verdict::Conflict(_) => {
+                Verdict::Conflict("it is what it was before: an old copy, or changed back")
+            }
+            decided @ (Verdict::Same | Verdict::Replace | Verdict::Stay) => decided,
+        },
+        (Some(_), None) => Verdict::Stay,
+        (None, Some(_)) => match (incoming.updated_at, present.updated_at) {
+            (Some(incoming), Some(present)) if incoming < present => {
+                Verdict::Conflict("it was changed, yet its updated_at is older than what it would replace")
+            }
+            (Some(_) | None, Some(_) | None) => Verdict::Replace,
+        },
         (None, None) => by_time(incoming.updated_at, present.updated_at),
     };
     match verdict {
@@ -120,10 +131,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_before_does_not_come_back_by_itself() {
+        for times in [(None, None), (Some(1), None), (Some(1), Some(1))] {
+            assert!(matches!(verdict((b'a', times.0), (b'b', times.1), b"ba"), Verdict::Conflict(_)));
+        }
+        assert_eq!(verdict((b'a', Some(1)), (b'b', Some(2)), b"ba"), Verdict::Stay);
+        assert_eq!(verdict((b'a', Some(2)), (b'b', Some(1)), b"ba"), Verdict::Replace);
+        // Never seen, but older than what both agreed on: the other machine's file.
+        assert!(matches!(verdict((b'x', Some(1)), (b'b', Some(2)), b"ba"), Verdict::Conflict(_)));
+        assert_eq!(verdict((b'x', None), (b'b', Some(2)), b"ba"), Verdict::Replace);
+    }
+
+    #[test]
     fn an_old_copy_changes_nothing_and_is_brought_up_to_date() {
         assert_eq!(verdict((b'b', None), (b'a', None), b"ba"), Verdict::Replace);
         assert_eq!(verdict((b'x', None), (b'a', None), b"ba"), Verdict::Replace);
-        assert_eq!(verdict((b'a', None), (b'b', None), b"ba"), Verdict::Stay);
         assert_eq!(verdict((b'a', Some(9)), (b'x', Some(1)), b"ba"), Verdict::Stay);
     }
 

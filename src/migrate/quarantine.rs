@@ -1,16 +1,27 @@
-//! Source rows that cannot be stored, kept whole with the reason until they are stored, gone or resolved.
+//! Source rows that cannot be stored, kept whole with the reason until they are stored or resolved.
+
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
 
+use super::cell::Cell;
 use super::row::{Row, Table};
+use super::target::blames_row;
+
+/// Bytes of a cell that quarantine keeps even where the whole row is more than a document can be.
+const KEPT_BYTES: usize = 64 * 1024;
 
 /// The quarantine as one run sees it.
 pub(super) struct Quarantine {
     /// Start of the run by the server's clock.
     since: DateTime<Utc>,
 }
+
+// === impl Quarantine ===
 
 impl Quarantine {
     /// Begins a run.
@@ -19,7 +30,7 @@ impl Quarantine {
         Ok(Self { since })
     }
 
-    /// Keeps a row. One that was resolved stays so while it is the same.
+    /// Keeps a row; says whether it was resolved, and is still the same row.
     pub(super) async fn put(
         &self,
         connection: &mut PgConnection,
@@ -27,33 +38,57 @@ impl Quarantine {
         name: &str,
         row: &Row,
         reason: &str,
+    ) -> Result<bool, sqlx::Error> {
+        let mut savepoint = connection.begin().await?;
+        match insert(&mut savepoint, table, name, &row.exact(), reason).await {
+            Ok(resolved) => {
+                savepoint.commit().await?;
+                Ok(resolved)
+            }
+            Err(error) if blames_row(&error) => {
+                savepoint.rollback().await?;
+                let reason = format!("{reason}; its large cells stay in the source alone");
+                insert(connection, table, name, &reduced(row), &reason).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Names in quarantine of one table.
+    pub(super) async fn names(
+        &self,
+        connection: &mut PgConnection,
+        table: Table,
+    ) -> Result<HashSet<String>, sqlx::Error> {
+        let sql = "SELECT source_key FROM migration_quarantine WHERE source_table = $1";
+        let names: Vec<String> = sqlx::query_scalar(sql).bind(table.name()).fetch_all(connection).await?;
+        Ok(names.into_iter().collect())
+    }
+
+    /// Lets a row go that is stored by now.
+    pub(super) async fn release(
+        &self,
+        connection: &mut PgConnection,
+        table: Table,
+        name: &str,
     ) -> Result<(), sqlx::Error> {
-        sqlx::query(
-            "INSERT INTO migration_quarantine AS q (source_table, source_key, reason, source_row, first_seen, last_seen) \
-             VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp()) \
-             ON CONFLICT (source_table, source_key) DO UPDATE SET reason = excluded.reason, \
-             source_row = excluded.source_row, last_seen = excluded.last_seen, \
-             resolved_at = CASE WHEN q.source_row = excluded.source_row THEN q.resolved_at END, \
-             resolution = CASE WHEN q.source_row = excluded.source_row THEN q.resolution END",
-        )
-        .bind(table.name())
-        .bind(name)
-        .bind(reason)
-        .bind(Json(row.exact()))
-        .execute(connection)
-        .await?;
+        sqlx::query("DELETE FROM migration_quarantine WHERE source_table = $1 AND source_key = $2")
+            .bind(table.name())
+            .bind(name)
+            .execute(connection)
+            .await?;
         Ok(())
     }
 
-    /// Forgets the rows of a table that this run did not put: they are stored by now, or gone from the source.
-    pub(super) async fn forget_the_rest(
+    /// Says of the rows that this run did not see that they are not in its source. They stay: it may not be the only one.
+    pub(super) async fn note_absent(
         &self,
         connection: &mut PgConnection,
         table: Table,
     ) -> Result<(), sqlx::Error> {
         sqlx::query(
-            "DELETE FROM migration_quarantine \
-             WHERE source_table = $1 AND last_seen < $2 AND resolved_at IS NULL",
+            "UPDATE migration_quarantine SET reason = 'not in the source that was copied last; ' || reason \
+             WHERE source_table = $1 AND last_seen < $2 AND reason NOT LIKE 'not in the source that was copied last; %'",
         )
         .bind(table.name())
         .bind(self.since)
@@ -61,6 +96,40 @@ impl Quarantine {
         .await?;
         Ok(())
     }
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    table: Table,
+    name: &str,
+    row: &Value,
+    reason: &str,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "INSERT INTO migration_quarantine AS q (source_table, source_key, reason, source_row, first_seen, last_seen) \
+         VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp()) \
+         ON CONFLICT (source_table, source_key) DO UPDATE SET reason = excluded.reason, \
+         source_row = excluded.source_row, last_seen = excluded.last_seen, \
+         resolved_at = CASE WHEN q.source_row = excluded.source_row THEN q.resolved_at END, \
+         resolution = CASE WHEN q.source_row = excluded.source_row THEN q.resolution END \
+         RETURNING resolved_at IS NOT NULL",
+    )
+    .bind(table.name())
+    .bind(name)
+    .bind(reason)
+    .bind(Json(row))
+    .fetch_one(connection)
+    .await
+}
+
+/// The row without cells that make it too large.
+fn reduced(row: &Row) -> Value {
+    let cell = |(name, cell): (&str, &Cell)| {
+        let exact =
+            if cell.size() > KEPT_BYTES { json!({ "omitted_bytes": cell.size() }) } else { cell.exact() };
+        (name.to_owned(), exact)
+    };
+    Value::Object(row.cells().map(cell).collect())
 }
 
 /// Marks quarantined rows as dealt with: `TABLE:KEY` each, or `all`. Gives how many were open and now are not, and the

@@ -51,6 +51,8 @@ pub struct TableReport {
     pub tombstoned: u64,
     /// Rows that could not be stored.
     pub quarantined: u64,
+    /// Rows that could not be stored, and that someone has dealt with.
+    pub resolved: u64,
     /// Rows removed from the target because their record was deleted.
     pub deleted: u64,
     /// Rows of which a typed column says otherwise than the source, which is kept beside it.
@@ -88,7 +90,14 @@ impl fmt::Display for Report {
         for (table, listed) in
             self.tables.iter().flat_map(|table| table.listed.iter().map(move |row| (table, row)))
         {
-            writeln!(f, "  {} {} {}: {}", listed.what, table.table, escaped(&listed.row), listed.why)?;
+            writeln!(
+                f,
+                "  {} {} {}: {}",
+                listed.what,
+                table.table,
+                escaped(&listed.row),
+                escaped(&listed.why)
+            )?;
         }
         let untold = self.tables.iter().map(TableReport::untold).sum::<u64>();
         if untold > 0 {
@@ -120,6 +129,7 @@ impl TableReport {
             conflicts: 0,
             tombstoned: 0,
             quarantined: 0,
+            resolved: 0,
             deleted: 0,
             repaired: 0,
             listed: Vec::new(),
@@ -136,10 +146,12 @@ impl TableReport {
         self.conflicts += other.conflicts;
         self.tombstoned += other.tombstoned;
         self.quarantined += other.quarantined;
+        self.resolved += other.resolved;
         self.deleted += other.deleted;
         self.repaired += other.repaired;
-        self.listed.extend(other.listed);
-        self.listed.truncate(LISTED);
+        for row in other.listed {
+            self.list(&row.row, row.what, &row.why);
+        }
     }
 
     pub(super) fn conflict(&mut self, row: &impl fmt::Display, why: &str) {
@@ -158,7 +170,8 @@ impl TableReport {
     }
 
     fn list(&mut self, row: &impl fmt::Display, what: &'static str, why: &str) {
-        if self.listed.len() < LISTED {
+        // So that what merely stayed does not crowd out what must be decided.
+        if self.listed.iter().filter(|listed| listed.what == what).count() < LISTED {
             self.listed.push(Listed { row: row.to_string(), what, why: why.to_owned() });
         }
     }
@@ -179,6 +192,7 @@ impl fmt::Display for TableReport {
             (self.tombstoned, "deleted and not copied"),
             (self.deleted, "deleted here as there"),
             (self.repaired, "repaired"),
+            (self.resolved, "in quarantine and resolved"),
         ] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;

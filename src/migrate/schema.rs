@@ -1,7 +1,7 @@
 //! `migrations/`, embedded and applied by sqlx's migrator: each once, in order, under a lock.
 
 use sqlx::postgres::PgConnection;
-use sqlx::{Executor as _, SqlSafeStr as _};
+use sqlx::{Connection as _, Executor as _, SqlSafeStr as _};
 use sqlx_core::migrate::{MigrateError as SchemaError, Migration, MigrationType, Migrator};
 
 use super::MigrateError;
@@ -18,11 +18,14 @@ const MIGRATIONS: [(i64, &str, &str); 6] = [
 
 /// Brings the schema up to date; what is already there stays.
 pub(super) async fn apply(connection: &mut PgConnection, target: &Target) -> Result<(), MigrateError> {
-    if applied(connection).await.map_err(|error| MigrateError(target.explain(&error)))?
-        == MIGRATIONS.map(|(v, _, _)| v)
-    {
+    let failed = |error: sqlx::Error| MigrateError(target.explain(&error));
+    if applied(connection).await.map_err(failed)? == MIGRATIONS.map(|(version, _, _)| version) {
         // The migrator asks for rights that only a change of the schema needs.
-        return Ok(());
+        return if intact(connection).await.map_err(failed)? {
+            Ok(())
+        } else {
+            repair(connection).await.map_err(failed)
+        };
     }
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
@@ -39,6 +42,33 @@ pub(super) async fn apply_within(connection: &mut PgConnection, target: &Target)
         connection.execute(sqlx::raw_sql(*sql)).await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// Whether what guards the data is still there: someone may have dropped it since it was made.
+async fn intact(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT to_regclass('content') IS NOT NULL AND to_regclass('content_summaries') IS NOT NULL \
+         AND to_regclass('tombstones') IS NOT NULL AND to_regclass('migration_quarantine') IS NOT NULL \
+         AND to_regclass('content_summaries_legacy_idx') IS NOT NULL \
+         AND 5 = (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
+            AND tgrelid IN (to_regclass('content'), to_regclass('content_summaries')) \
+            AND tgname IN ('tombstone', 'updated_at_1_given', 'updated_at_2_touch')) \
+         AND 4 = (SELECT count(*) FROM pg_constraint \
+            WHERE conrelid IN (to_regclass('content'), to_regclass('content_summaries')) AND (contype = 'f' OR conname \
+            IN ('content_video_id_check', 'content_language_check', 'content_summaries_legacy_check')))",
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Makes what is missing: every migration may run again.
+async fn repair(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    tracing::warn!("part of flipgate's schema was missing; it is made again");
+    let mut transaction = connection.begin().await?;
+    for (_, _, sql) in MIGRATIONS {
+        transaction.execute(sqlx::raw_sql(sql)).await?;
+    }
+    transaction.commit().await
 }
 
 async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {

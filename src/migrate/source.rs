@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::cell::Cell;
+use super::cell::{Cell, hex};
 use super::layout::TargetRow;
 use super::row::{Columns, Digest, Key, Row, Table};
 use super::{MigrateError, content, summaries};
@@ -173,16 +173,17 @@ impl Batch {
     }
 }
 
-/// What quarantine calls the row: its `id` where that names no other row, else `rowid:N`.
+/// What quarantine calls the row: its key where that names no other row, else `rowid:N:DIGEST`, since another library
+/// may number its rows alike.
 pub(crate) fn name(table: Table, row: &Row, number: i64, again: bool) -> String {
-    let by_number = format!("rowid:{number}");
-    match (table, row.cell("id")) {
-        (Table::Content, cell) if !again => match cell.clean_text() {
-            Some(id) if !id.starts_with("rowid:") => id.to_owned(),
-            Some(_) | None => by_number,
-        },
-        (Table::Legacy | Table::Variants, Cell::Integer(id)) if *id == number => number.to_string(),
-        (Table::Content | Table::Legacy | Table::Variants, _) => by_number,
+    let ambiguous =
+        |key: &Key| key.record.starts_with("rowid:") || (key.revision > 0 && key.record.contains(' '));
+    match row.key(table) {
+        Ok(key) if !again && !ambiguous(&key) => key.to_string(),
+        Ok(_) | Err(_) => {
+            let digest = hex(&row.digest(table).0);
+            format!("rowid:{number}:{}", digest.get(..12).unwrap_or_default())
+        }
     }
 }
 
@@ -230,7 +231,7 @@ impl Shape {
             return Ok(HashSet::new());
         }
         let sql = format!(
-            "SELECT number FROM (SELECT {0} AS number, row_number() OVER (PARTITION BY video_id ORDER BY {0}) AS nth \
+            "SELECT number FROM (SELECT {0} AS number, row_number() OVER (PARTITION BY video_id COLLATE BINARY ORDER BY {0}) AS nth \
              FROM content WHERE typeof(video_id) = 'text' AND video_id <> '') WHERE nth > 1",
             self.number
         );
@@ -309,9 +310,9 @@ fn repeated(
     }
     // As a key is read: a revision of 2.5 is one of 2.
     let parts = match table {
-        Table::Content => "id",
-        Table::Legacy => "content_id",
-        Table::Variants => "video_id, variant_type, CAST(revision AS INTEGER)",
+        Table::Content => "id COLLATE BINARY",
+        Table::Legacy => "content_id COLLATE BINARY",
+        Table::Variants => "video_id COLLATE BINARY, variant_type COLLATE BINARY, CAST(revision AS INTEGER)",
     };
     let (first, name) = (keys.first().copied().unwrap_or_default(), table.name());
     let sql = format!(

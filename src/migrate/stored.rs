@@ -233,7 +233,7 @@ impl Reading {
         for (name, exact) in section("columns").into_iter().flatten() {
             read.add(name.clone(), from_exact(exact).unwrap_or_default());
         }
-        let key = read.key(self.table).map_err(|why| sqlx::Error::Decode(why.into()))?;
+        let key = self.key(&read)?;
         let repairs = extra.get("repairs").and_then(Value::as_array).into_iter().flatten();
         Ok(Stored {
             digest: read.digest(self.table),
@@ -248,6 +248,20 @@ impl Reading {
                 .collect(),
             updated_at: row.try_get(2)?,
             repairs: repairs.filter_map(Value::as_str).map(str::to_owned).collect(),
+        })
+    }
+
+    /// Its key, also where others wrote what SQLite would not take.
+    fn key(&self, row: &Row) -> Result<Key, sqlx::Error> {
+        row.key(self.table).or_else(|why| {
+            match (row.cell("video_id").clean_text(), row.cell("revision").whole()) {
+                (Some(record), Some(revision)) if self.table == Table::Variants => Ok(Key {
+                    record: record.to_owned(),
+                    variant: row.cell("variant_type").clean_text().unwrap_or_default().to_owned(),
+                    revision: i32::try_from(revision).unwrap_or(i32::MIN),
+                }),
+                (_, _) => Err(sqlx::Error::Decode(why.into())),
+            }
         })
     }
 

@@ -1,7 +1,7 @@
 //! Rows into PostgreSQL: what is there is looked up and locked, what is new goes by COPY, what changed by COPY into a
 //! temporary table and one UPDATE. If a batch is refused it is halved, until the row that is to blame stands alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Executor as _, Postgres, Row as _, Transaction};
@@ -13,11 +13,14 @@ use super::layout::Layout;
 use super::row::{Digest, Key, Table};
 use super::source::Sourced;
 use super::stored::{self, Stored};
-use super::{timestamp, tombstones};
+use super::timestamp;
+use super::tombstones::{self, Buried, Fate, Record, written};
 use crate::pg::{code, constant_sql};
 
 /// Bytes that one message of a COPY carries, so that the server parses while more is on the way.
 const COPY_CHUNK: usize = 128 * 1024;
+
+const WRITTEN_SINCE: &str = "it was deleted in PostgreSQL and written in SQLite after that";
 
 /// What became of a row.
 pub(super) enum Outcome {
@@ -32,7 +35,7 @@ pub(super) enum Outcome {
     /// It was there, stays, and someone must decide.
     Conflict(Sourced, &'static str),
     /// Its record was deleted.
-    Tombstoned(Sourced),
+    Tombstoned,
     /// PostgreSQL refuses it.
     Refused {
         row: Sourced,
@@ -62,6 +65,8 @@ pub(super) struct Writer {
 
 /// The temporary tables that changed rows go through; they live as long as the connection.
 pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    // A writer that never ends must not hold a copy, nor those that wait for it, for ever.
+    connection.execute(sqlx::raw_sql("SET lock_timeout = '60s'")).await?;
     for table in [Table::Content, Table::Variants] {
         let layout = Layout::of(table);
         let sql = format!(
@@ -73,6 +78,11 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::E
         connection.execute(constant_sql(sql)).await?;
     }
     Ok(())
+}
+
+/// Whether nothing was deleted yet.
+pub(super) async fn none_deleted(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM tombstones)").fetch_one(connection).await
 }
 
 /// Whether neither a row of the table is there nor a deleted one must be thought of.
@@ -107,9 +117,13 @@ impl Writer {
             if rows.is_empty() {
                 continue;
             }
-            let sorted = if empty { Sorted::new(rows) } else { self.sort(transaction, rows).await? };
-            if held.is_none() && !sorted.changed.is_empty() {
+            let mut sorted =
+                if empty { Sorted::new(rows) } else { self.sort(transaction, rows, held.is_some()).await? };
+            if held.is_none() && !(sorted.changed.is_empty() && sorted.agreed.is_empty()) {
+                // The turn comes before the locks: who waits for it holds nothing that others wait for.
                 *held = Some(turn.lock().await);
+                let rows = sorted.take_back(&mut outcomes);
+                sorted = self.sort(transaction, rows, true).await?;
             }
             let mut savepoint = transaction.begin().await?;
             match self.write(&mut savepoint, &sorted).await {
@@ -137,25 +151,33 @@ impl Writer {
         Ok(outcomes)
     }
 
-    /// Looks up, and locks, what is there.
+    /// Looks up what is there, locked if anything may be changed.
     async fn sort(
         self,
         transaction: &mut Transaction<'_, Postgres>,
         rows: Vec<Sourced>,
+        lock: bool,
     ) -> Result<Sorted, sqlx::Error> {
         let keys: Vec<&Key> = rows.iter().map(|row| &row.key).collect();
-        let mut present = stored::find(transaction, self.table, &keys, true).await?;
+        let mut present = stored::find(transaction, self.table, &keys, lock).await?;
         let absent: Vec<&Sourced> = rows.iter().filter(|row| !present.contains_key(&row.key)).collect();
         let buried = match self.table {
             Table::Content => buried(transaction, self.table, &absent).await?,
             // Summaries have their records, else they were not here.
-            Table::Legacy | Table::Variants => HashSet::new(),
+            Table::Legacy | Table::Variants => Buried::default(),
         };
         let mut sorted = Sorted::default();
         for row in rows {
             match present.remove(&row.key) {
-                None if buried.contains(&row.key.record) => sorted.done.push(Outcome::Tombstoned(row)),
-                None => sorted.new.push(row),
+                None => match buried.fate(self.table, &row.key.record, written(&row.row)) {
+                    Fate::Alive => sorted.new.push(row),
+                    Fate::Deleted => sorted.done.push(Outcome::Tombstoned),
+                    Fate::WrittenSince => sorted.done.push(Outcome::Conflict(row, WRITTEN_SINCE)),
+                    Fate::DeletedAsAnother => {
+                        let reason = "its video was deleted as another record".to_owned();
+                        sorted.done.push(Outcome::Refused { row, reason, taken: false });
+                    }
+                },
                 Some(stored) => sorted.judged(self, row, stored),
             }
         }
@@ -258,9 +280,9 @@ fn remembered(stored: &Stored) -> String {
     format!("{{{}}}", digests.join(","))
 }
 
-/// Whether a row's values are at fault: bad or too large a value, a constraint, two rows that are one.
-fn blames_row(error: &sqlx::Error) -> bool {
-    code(error).is_some_and(|code| matches!(code.get(..2), Some("21" | "22" | "23" | "54")))
+/// Whether a row's values are at fault: bad or too large a value, a constraint, two rows that are one, a trigger's word.
+pub(super) fn blames_row(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| matches!(code.get(..2), Some("21" | "22" | "23" | "44" | "54" | "P0")))
 }
 
 fn refused(row: Sourced, error: &sqlx::Error) -> Outcome {
@@ -342,26 +364,15 @@ pub(super) async fn find_records(
     Ok((with, without))
 }
 
-/// Names of records, as rows call them, that were deleted and are not there.
+/// What is known of the deletion of these rows' records.
 pub(super) async fn buried(
     connection: &mut PgConnection,
     table: Table,
     rows: &[&Sourced],
-) -> Result<HashSet<String>, sqlx::Error> {
+) -> Result<Buried, sqlx::Error> {
     let record = |row: &&Sourced| {
-        let record = row.key.record.clone();
-        // A record may stand under another id in an older copy: its video counts, too.
-        let video = row.row.cell("video_id").clean_text().filter(|text| !text.is_empty()).map(str::to_owned);
-        match table {
-            Table::Content => (record.clone(), Some(record), video),
-            Table::Legacy => (record.clone(), Some(record), None),
-            Table::Variants => (record.clone(), None, Some(record)),
-        }
+        let video = row.row.cell("video_id").clean_text().filter(|text| !text.is_empty());
+        Record::new(table, &row.key.record, video)
     };
-    let records: Vec<(String, Option<String>, Option<String>)> = rows.iter().map(record).collect();
-    let records: Vec<(&str, Option<&str>, Option<&str>)> = records
-        .iter()
-        .map(|(record, id, video)| (record.as_str(), id.as_deref(), video.as_deref()))
-        .collect();
-    tombstones::buried(connection, &records).await
+    tombstones::buried(connection, &rows.iter().map(record).collect::<Vec<_>>()).await
 }

@@ -1,26 +1,103 @@
-//! Records that were deleted from PostgreSQL: what a copy must not bring back.
+//! Records that were deleted from PostgreSQL and are not there again: what a copy must not bring back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::postgres::PgConnection;
 
-/// Which of these records (a name, and the id or video it stands for) were deleted.
-pub(crate) async fn buried(
-    connection: &mut PgConnection,
-    records: &[(&str, Option<&str>, Option<&str>)],
-) -> Result<HashSet<String>, sqlx::Error> {
+use super::row::{Row, Table};
+use super::timestamp;
+
+/// What a row of SQLite calls its record, so that it can be looked up among the deleted.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) name: String,
+    pub(crate) id: Option<String>,
+    pub(crate) video: Option<String>,
+}
+
+/// The deleted ones of the records asked for, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Buried {
+    /// Deleted themselves, and when (microseconds since 1970).
+    by_id: HashMap<String, i64>,
+    /// Records of a video that was deleted, under whatever id.
+    by_video: HashSet<String>,
+}
+
+/// What became of a row's record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It was not deleted.
+    Alive,
+    /// It was deleted, and so is the row.
+    Deleted,
+    /// It was deleted, and written in SQLite after that.
+    WrittenSince,
+    /// Its video was deleted, as another record.
+    DeletedAsAnother,
+}
+
+/// Looks records up.
+pub(crate) async fn buried(connection: &mut PgConnection, records: &[Record]) -> Result<Buried, sqlx::Error> {
     if records.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(Buried::default());
     }
-    let found = sqlx::query_scalar(
-        "SELECT a.record FROM unnest($1::text[], $2::text[], $3::text[]) AS a(record, id, video) \
-         WHERE EXISTS (SELECT 1 FROM tombstones t WHERE t.id = a.id) \
-            OR EXISTS (SELECT 1 FROM tombstones t WHERE t.video_id = a.video)",
+    let found = sqlx::query_as::<_, (String, i64, bool)>(
+        "WITH a AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS a(record, id, video)) \
+         SELECT a.record, floor(extract(epoch FROM t.deleted_at) * 1000000)::bigint, true \
+            FROM a JOIN tombstones t ON t.id = a.id WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = t.id) \
+         UNION ALL SELECT a.record, 0::bigint, false FROM a JOIN tombstones t ON t.video_id = a.video \
+            WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.video_id = t.video_id)",
     )
-    .bind(records.iter().map(|(record, _, _)| *record).collect::<Vec<_>>())
-    .bind(records.iter().map(|(_, id, _)| *id).collect::<Vec<_>>())
-    .bind(records.iter().map(|(_, _, video)| *video).collect::<Vec<_>>())
+    .bind(records.iter().map(|record| record.name.as_str()).collect::<Vec<_>>())
+    .bind(records.iter().map(|record| record.id.as_deref()).collect::<Vec<_>>())
+    .bind(records.iter().map(|record| record.video.as_deref()).collect::<Vec<_>>())
     .fetch_all(connection)
     .await?;
-    Ok(found.into_iter().collect())
+    let mut buried = Buried::default();
+    for (name, deleted_at, by_id) in found {
+        if by_id {
+            buried.by_id.insert(name, deleted_at);
+        } else {
+            buried.by_video.insert(name);
+        }
+    }
+    Ok(buried)
+}
+
+/// When a record says it was last written, in microseconds since 1970.
+pub(crate) fn written(row: &Row) -> Option<i64> {
+    let instant = |column: &&str| row.cell(column).plain().as_deref().and_then(timestamp::instant);
+    ["indexed_at", "updated_at"].iter().filter_map(instant).max()
+}
+
+// === impl Record ===
+
+impl Record {
+    /// The record of a row that is known by `name`; `video` is that of a row of `content`.
+    pub(crate) fn new(table: Table, name: &str, video: Option<&str>) -> Self {
+        let name = name.to_owned();
+        match table {
+            Table::Content => Self { id: Some(name.clone()), video: video.map(str::to_owned), name },
+            Table::Legacy => Self { id: Some(name.clone()), video: None, name },
+            Table::Variants => Self { id: None, video: Some(name.clone()), name },
+        }
+    }
+}
+
+// === impl Buried ===
+
+impl Buried {
+    /// What became of a row's record; `written` is when a row of `content` says it was.
+    pub(crate) fn fate(&self, table: Table, name: &str, written: Option<i64>) -> Fate {
+        match (self.by_id.get(name), table) {
+            (Some(deleted_at), Table::Content) if written.is_some_and(|written| written > *deleted_at) => {
+                Fate::WrittenSince
+            }
+            (Some(_), Table::Content | Table::Legacy | Table::Variants) => Fate::Deleted,
+            (None, Table::Content | Table::Legacy) if self.by_video.contains(name) => Fate::DeletedAsAnother,
+            (None, Table::Variants) if self.by_video.contains(name) => Fate::Deleted,
+            (None, Table::Content | Table::Legacy | Table::Variants) => Fate::Alive,
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
-use super::Sides;
-use super::report::{Check, Verification};
+use super::report::{Check, Note, Verification};
+use super::{LISTED, Sides};
 use crate::dashboard;
 use crate::migrate::MigrateError;
 use crate::migrate::row::Table;
@@ -90,6 +90,30 @@ pub(super) async fn constraints(sides: &Sides, verification: &mut Verification) 
         verification.constraints.push(check);
     }
     // What was read is read, however the goodbye goes.
+    let _ = connection.close().await;
+    Ok(())
+}
+
+/// Lists what is in quarantine, also what is there of rows that an older version of stands for.
+pub(super) async fn quarantine(sides: &Sides, verification: &mut Verification) -> Result<(), MigrateError> {
+    let failed = |error: sqlx::Error| sides.failed(&error);
+    let mut connection = sides.postgres.connect_one().await.map_err(MigrateError)?;
+    for table in Table::ALL {
+        let sql = "SELECT count(*) FROM migration_quarantine WHERE source_table = $1 AND resolved_at IS NULL";
+        let open: i64 =
+            sqlx::query_scalar(sql).bind(table.name()).fetch_one(&mut connection).await.map_err(failed)?;
+        let sql = "SELECT source_key, reason || coalesce('; resolved: ' || resolution, '') FROM migration_quarantine \
+                   WHERE source_table = $1 ORDER BY resolved_at NULLS FIRST, id LIMIT $2";
+        let rows: Vec<(String, String)> = sqlx::query_as(sql)
+            .bind(table.name())
+            .bind(i64::try_from(LISTED).unwrap_or(i64::MAX))
+            .fetch_all(&mut connection)
+            .await
+            .map_err(failed)?;
+        verification.quarantined.extend(rows.iter().map(|(name, why)| Note::new(table, name, why)));
+        verification.open_in_quarantine(table, u64::try_from(open).unwrap_or(0));
+    }
+    // As above.
     let _ = connection.close().await;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The first reading: both streams side by side.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
@@ -16,6 +16,7 @@ use crate::migrate::back::whole;
 use crate::migrate::judge::curated;
 use crate::migrate::row::{Key, Row, Table};
 use crate::migrate::stored::{self, Stored};
+use crate::migrate::tombstones::{self, Buried, Fate, Record};
 use crate::pg::constant_sql;
 
 /// Rows of SQLite alone that are looked up at once in quarantine and among the deleted.
@@ -166,16 +167,12 @@ impl Merging<'_> {
         let quarantined = quarantined(&mut self.lookup, self.table, &alone).await.map_err(failed)?;
         let buried = buried(&mut self.lookup, self.table, &alone).await.map_err(failed)?;
         for seen in alone {
-            let kept = quarantined.get(&seen.name).filter(|kept| kept.row.digest(self.table) == seen.digest);
+            let kept = quarantined.get(&seen.name).is_some_and(|kept| kept.digest(self.table) == seen.digest);
             let record = seen.key.as_ref().map(|key| key.record.as_str());
-            if let Some(kept) = kept {
+            let fate = record.map_or(Fate::Alive, |record| buried.fate(self.table, record, seen.written));
+            if kept {
                 self.counts.quarantined += 1;
-                self.counts.unresolved += u64::from(!kept.resolved);
-                let notes = &mut self.verification.quarantined;
-                if notes.len() < LISTED {
-                    notes.push(Note::new(self.table, &seen.name, &kept.why));
-                }
-            } else if record.is_some_and(|record| buried.contains(record)) {
+            } else if fate == Fate::Deleted {
                 self.counts.tombstoned += 1;
                 self.verification.subcategories.sqlite -= u64::from(seen.curated);
             } else {
@@ -198,48 +195,24 @@ impl Merging<'_> {
     }
 }
 
-/// A row in quarantine.
-struct Kept {
-    row: Row,
-    why: String,
-    resolved: bool,
-}
-
+/// The rows of these names in quarantine.
 async fn quarantined(
     connection: &mut PgConnection,
     table: Table,
     rows: &[Seen],
-) -> Result<HashMap<String, Kept>, sqlx::Error> {
-    let sql = "SELECT source_key, source_row, reason, coalesce(resolution, ''), resolved_at IS NOT NULL \
-               FROM migration_quarantine WHERE source_table = $1 AND source_key = ANY($2)";
-    let found = sqlx::query_as::<_, (String, Value, String, String, bool)>(sql)
+) -> Result<HashMap<String, Row>, sqlx::Error> {
+    let sql = "SELECT source_key, source_row FROM migration_quarantine \
+               WHERE source_table = $1 AND source_key = ANY($2)";
+    let found = sqlx::query_as::<_, (String, Value)>(sql)
         .bind(table.name())
         .bind(rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
-    let kept = found.into_iter().map(|(name, exact, reason, resolution, resolved)| {
-        let why = if resolved { format!("{reason}; resolved: {resolution}") } else { reason };
-        (name, Kept { row: whole(&exact), why, resolved })
-    });
-    Ok(kept.collect())
+    Ok(found.into_iter().map(|(name, exact)| (name, whole(&exact))).collect())
 }
 
-/// Which of the records were deleted.
-async fn buried(
-    connection: &mut PgConnection,
-    table: Table,
-    rows: &[Seen],
-) -> Result<HashSet<String>, sqlx::Error> {
-    let keyed: Vec<(&str, Option<&str>, Option<&str>)> = rows
-        .iter()
-        .filter_map(|row| {
-            let record = row.key.as_ref()?.record.as_str();
-            Some(match table {
-                Table::Content => (record, Some(record), row.video_id.as_deref()),
-                Table::Legacy => (record, Some(record), None),
-                Table::Variants => (record, None, Some(record)),
-            })
-        })
-        .collect();
-    crate::migrate::tombstones::buried(connection, &keyed).await
+/// What is known of the deletion of these rows' records.
+async fn buried(connection: &mut PgConnection, table: Table, rows: &[Seen]) -> Result<Buried, sqlx::Error> {
+    let record = |row: &Seen| Some(Record::new(table, &row.key.as_ref()?.record, row.video_id.as_deref()));
+    tombstones::buried(connection, &rows.iter().filter_map(record).collect::<Vec<_>>()).await
 }

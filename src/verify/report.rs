@@ -82,7 +82,7 @@ pub struct TableCounts {
     pub additional: u64,
     /// Rows in SQLite that PostgreSQL could not store.
     pub quarantined: u64,
-    /// Those of them that nobody has resolved.
+    /// Rows of this table, from any source, that wait in quarantine.
     pub unresolved: u64,
     /// Rows in SQLite whose record was deleted from PostgreSQL.
     pub tombstoned: u64,
@@ -169,6 +169,21 @@ impl Verification {
         self.differences.push(Difference::new(candidate, what, changes));
     }
 
+    /// How many rows of a table wait in quarantine.
+    pub(super) fn open_in_quarantine(&mut self, table: Table, rows: u64) {
+        if let Some(counts) = self.counts(table) {
+            counts.unresolved = rows;
+        }
+    }
+
+    /// A row whose record was deleted after the first reading.
+    pub(super) fn deleted(&mut self, candidate: &Candidate) {
+        if let Some(counts) = self.counts(candidate.table) {
+            counts.take(candidate.what);
+            counts.tombstoned += 1;
+        }
+    }
+
     /// A row that has no key and is not in quarantine either.
     pub(super) fn unaccounted(&mut self, table: Table, name: &str) {
         if self.differences.len() < LISTED {
@@ -248,7 +263,10 @@ impl TableCounts {
             check(
                 "no row waits in quarantine",
                 self.unresolved,
-                format!("{} in quarantine, {} of them unresolved", self.quarantined, self.unresolved),
+                format!(
+                    "{} of SQLite's rows in quarantine, {} rows unresolved there",
+                    self.quarantined, self.unresolved
+                ),
             ),
         ]
     }

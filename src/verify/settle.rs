@@ -15,6 +15,7 @@ use crate::migrate::MigrateError;
 use crate::migrate::row::{Digest, Key, Row, Table};
 use crate::migrate::source::Shape;
 use crate::migrate::stored;
+use crate::migrate::tombstones::{self, Fate, Record, written};
 
 /// Between two readings: longer than a write to both stores takes.
 const BETWEEN: Duration = Duration::from_millis(250);
@@ -70,6 +71,10 @@ pub(super) async fn all(
                 let last = before.insert((table.name(), candidate.key.clone()), digests);
                 if digests.0 == digests.1 {
                     verification.settled(&candidate);
+                } else if pair.what() == What::Missing
+                    && deleted(sides, &mut connection, &candidate, &pair).await?
+                {
+                    verification.deleted(&candidate);
                 } else if last == Some(digests) || reading == READINGS {
                     verification.confirmed(&candidate, pair.what(), pair.changes());
                 } else {
@@ -86,6 +91,20 @@ pub(super) async fn all(
     // What was read is read, however the goodbye goes.
     let _ = connection.close().await;
     Ok(())
+}
+
+/// Whether a row is missing since its record was deleted meanwhile.
+async fn deleted(
+    sides: &Sides,
+    connection: &mut PgConnection,
+    candidate: &Candidate,
+    pair: &Pair,
+) -> Result<bool, MigrateError> {
+    let (table, name) = (candidate.table, &candidate.key.record);
+    let video = pair.sqlite.as_ref().and_then(|row| row.cell("video_id").clean_text());
+    let record = Record::new(table, name, video);
+    let buried = tombstones::buried(connection, &[record]).await.map_err(|error| sides.failed(&error))?;
+    Ok(buried.fate(table, name, pair.sqlite.as_ref().and_then(written)) == Fate::Deleted)
 }
 
 fn by_table(candidates: Vec<Candidate>) -> Vec<(Table, Vec<Candidate>)> {

@@ -11,6 +11,7 @@ use crate::migrate::MigrateError;
 use crate::migrate::judge::curated;
 use crate::migrate::row::{Digest, Key, Row, Table};
 use crate::migrate::source::{Shape, name, unreadable};
+use crate::migrate::tombstones::written;
 
 /// Rows handed over at once, and batches read ahead.
 const BATCH: usize = 500;
@@ -23,8 +24,9 @@ pub(super) struct Seen {
     pub(super) digest: Digest,
     /// What quarantine calls it.
     pub(super) name: String,
-    /// Of records: the video.
+    /// Of records: the video, and when they say they were written.
     pub(super) video_id: Option<String>,
+    pub(super) written: Option<i64>,
     /// Whether it has curated subcategories.
     pub(super) curated: bool,
 }
@@ -113,6 +115,7 @@ impl Seen {
                 .clean_text()
                 .filter(|text| of_content && !text.is_empty())
                 .map(str::to_owned),
+            written: if of_content { written(row) } else { None },
             curated: of_content && curated(row),
         }
     }

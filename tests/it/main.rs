@@ -26,6 +26,7 @@ mod migration;
 mod mishaps;
 mod nasty;
 mod outcomes;
+mod perils;
 mod proxy;
 mod recorded;
 mod rig;

@@ -172,18 +172,57 @@ async fn an_older_copy_changes_nothing() {
     let pair = Pair::copied().await;
     let old = pair.library.path.with_extension("old");
     std::fs::copy(&pair.library.path, &old).unwrap();
-    for name in ["second", "third"] {
-        pair.library.execute(&format!("UPDATE content SET channel_name = '{name}' WHERE id = 'yt:a'"));
-        pair.library.execute(&format!("UPDATE summary_variants SET content = '{name}' WHERE id = 1"));
+    for (name, time) in [("second", "2025-02-01"), ("third", "2025-03-01")] {
+        pair.library.execute(&format!(
+            "UPDATE content SET channel_name = '{name}' WHERE id = 'yt:a';
+             UPDATE summary_variants SET content = '{name}', updated_at = '{time}' WHERE id = 1"
+        ));
         pair.forth(&[]).await;
+        if name == "second" {
+            std::fs::copy(&pair.library.path, pair.library.path.with_extension("second")).unwrap();
+        }
     }
-    // The sync of old puts its own copy in place.
+    // The sync of old puts its own copy in place. What has no time may be an old copy, or changed back: nobody wins.
     std::fs::copy(&old, &pair.library.path).unwrap();
     let tables = pair.forth(&[]).await;
-    assert_eq!([counts(&tables, 0), counts(&tables, 2)], [[0, 0, 2, 1, 0]; 2]);
+    assert_eq!([counts(&tables, 0), counts(&tables, 2)], [[0, 0, 2, 0, 1]; 2]);
     assert_eq!(pair.channel().await, "third");
+    // What has a time is the older one.
+    std::fs::copy(pair.library.path.with_extension("second"), &pair.library.path).unwrap();
+    assert_eq!(counts(&pair.forth(&[]).await, 2), [0, 0, 2, 1, 0]);
     pair.back(&[]).await;
     assert_eq!(pair.sqlite_channel(), "third");
+    assert!(pair.equal().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_was_never_copied_but_is_older_wins_nothing() {
+    let pair = Pair::copied().await;
+    let write = |name: &str, time: &str| {
+        pair.library.execute(&format!(
+            "UPDATE content SET channel_name = '{name}', updated_at = '{time}' WHERE id = 'yt:a'"
+        ));
+    };
+    write("the other one", "2025-02-01");
+    let other = pair.library.path.with_extension("other");
+    std::fs::copy(&pair.library.path, &other).unwrap();
+    write("newest", "2025-03-01");
+    pair.forth(&[]).await;
+    std::fs::copy(&other, &pair.library.path).unwrap();
+    assert_eq!(counts(&pair.forth(&[]).await, 0), [0, 0, 2, 0, 1]);
+    assert_eq!(pair.channel().await, "newest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_is_changed_back_is_never_dropped_in_silence() {
+    let pair = Pair::copied().await;
+    for text in ["new", "old"] {
+        pair.library.execute(&format!("UPDATE content_summaries SET summary_text = '{text}' WHERE id = 1"));
+        let tables = pair.forth(&[]).await;
+        let (updated, conflicts) = if text == "new" { (1, 0) } else { (0, 1) };
+        assert_eq!(counts(&tables, 1), [0, updated, 2, 0, conflicts], "{tables}");
+    }
+    pair.forth(&["--overwrite"]).await;
     assert!(pair.equal().await);
 }
 
@@ -224,12 +263,15 @@ async fn what_was_deleted_does_not_come_back() {
          INSERT INTO content_summaries (content_id, summary_text) VALUES ('YT:AAA', 'its summary')",
     );
     let tables = pair.forth(&["--overwrite"]).await;
-    for (table, tombstoned) in [(0, 2), (1, 2), (2, 1)] {
-        assert_eq!(tables[table]["tombstoned"], tombstoned, "{tables}");
-        assert_eq!(tables[table]["quarantined"], 0);
+    // That record waits for someone to decide; what was deleted itself stays so.
+    for (table, quarantined) in [(0, 1), (1, 1), (2, 0)] {
+        assert_eq!(tables[table]["tombstoned"], 1, "{tables}");
+        assert_eq!(tables[table]["quarantined"], quarantined, "{tables}");
     }
     assert_eq!(pair.ask("SELECT count(*) FROM content").await, "2");
-    assert!(!pair.equal().await, "a summary of a record that was deleted under another id is told");
+    assert!(!pair.equal().await);
+    flipgate(&["migrate", "--to", &pair.url, "--resolve", "all", "--reason", "the same video"]).await;
+    assert!(pair.equal().await);
     pair.library.execute(
         "DELETE FROM content WHERE id = 'YT:AAA'; DELETE FROM content_summaries WHERE content_id = 'YT:AAA'",
     );

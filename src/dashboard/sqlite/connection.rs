@@ -62,6 +62,7 @@ pub(crate) fn read_only(path: &Path) -> Result<Connection, OpenFailure> {
     let explain = |error| explain(path, &error);
     let connection = match Connection::open_with_flags(path, flags).and_then(prepared) {
         Err(error) if needs_immutable(&error) => {
+            unfinished(path)?;
             // A WAL library needs a -shm file beside it; where none can be made, nothing writes there either.
             tracing::warn!(library = %name, "opened as immutable, because nothing can be written beside it");
             let flags = flags | OpenFlags::SQLITE_OPEN_URI;
@@ -97,6 +98,23 @@ fn metadata(path: &Path) -> Result<std::fs::Metadata, OpenFailure> {
             "The SQLite library {name} cannot be opened ({error}); check the path and its rights."
         ))
     })
+}
+
+/// What SQLite would take from a file beside the library cannot be taken from one that is opened as immutable.
+fn unfinished(path: &Path) -> Result<(), OpenFailure> {
+    for suffix in ["-wal", "-journal"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        if std::fs::metadata(&beside).is_ok_and(|beside| beside.len() > 0) {
+            return Err(OpenFailure(format!(
+                "The SQLite library {} has changes in {} that cannot be read where nothing can be written; copy both files \
+                 to a directory that can be.",
+                path.display(),
+                Path::new(&beside).display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn needs_immutable(error: &rusqlite::Error) -> bool {

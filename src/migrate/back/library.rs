@@ -19,6 +19,7 @@ use crate::migrate::row::{Key, Row, Table};
 use crate::migrate::source::{Shape, quoted};
 use crate::migrate::stored::Stored;
 use crate::migrate::timestamp;
+use crate::migrate::tombstones::written;
 
 /// How long a write waits for the dashboard's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,6 +31,9 @@ pub(super) struct Library {
     shapes: HashMap<Table, Shape>,
     /// Where a new library is made before it has its name.
     making: Option<TempPath>,
+    /// Whether it held no record when it was opened: rows that PostgreSQL could not hold belong into it, too. Where there
+    /// are records these rows are there as well, or were removed.
+    empty: bool,
     /// Whether everything is one transaction, which is undone.
     dry_run: bool,
 }
@@ -76,7 +80,14 @@ impl Library {
         if !dry_run {
             connection.execute_batch("ROLLBACK").map_err(failed)?;
         }
-        Ok(Self { connection, path: path.to_owned(), shapes: HashMap::new(), making, dry_run })
+        let empty = "SELECT NOT EXISTS (SELECT 1 FROM content)";
+        let empty = connection.query_row(empty, [], |row| row.get(0)).map_err(failed)?;
+        Ok(Self { connection, path: path.to_owned(), shapes: HashMap::new(), making, empty, dry_run })
+    }
+
+    /// Whether the file was not there before.
+    pub(super) fn is_new(&self) -> bool {
+        self.making.is_some()
     }
 
     /// Gives a new library its name, or undoes a dry run.
@@ -137,8 +148,8 @@ impl Library {
         }
     }
 
-    /// Writes a row that PostgreSQL could not hold, unless the file has it, or its own version of it: then it has as many
-    /// rows with these key cells as are `known`, or as many equal ones as are `alike`.
+    /// Writes a row that PostgreSQL could not hold into a library that was empty, unless it has it, or its own version of
+    /// it: then it has as many rows with these key cells as are `known`, or as many equal ones as are `alike`.
     pub(super) fn put_back(
         &mut self,
         table: Table,
@@ -154,7 +165,7 @@ impl Library {
             if there.iter().filter(|there| there.digest(table) == digest).count() >= alike {
                 return Ok(Put::Same);
             }
-            if there.len() >= known {
+            if !library.empty || there.len() >= known {
                 return Ok(Put::Stays);
             }
             taken(shape.insert(&library.connection, table, row), Put::Inserted)
@@ -164,41 +175,45 @@ impl Library {
     /// Removes a record that was deleted at `deleted_at` with its summaries, unless it was written since.
     pub(super) fn remove(&mut self, id: &str, deleted_at: i64) -> rusqlite::Result<Removed> {
         self.within(|library| {
-            library.refresh(Table::Content)?;
+            for table in Table::ALL {
+                if !library.shapes.contains_key(&table) {
+                    library.refresh(table)?;
+                }
+            }
             let Some(shape) = library.shapes.get(&Table::Content) else { return Ok(Removed::default()) };
             let key = Key::of(id.to_owned());
-            let Some((_, row)) = shape.find(&library.connection, Table::Content, &key)? else {
+            let Some((number, row)) = shape.find(&library.connection, Table::Content, &key)? else {
                 return Ok(Removed::default());
             };
-            let written = ["indexed_at", "updated_at"]
-                .iter()
-                .filter_map(|column| row.cell(column).plain().as_deref().and_then(timestamp::instant));
-            if written.max().is_some_and(|written| written > deleted_at) {
+            if written(&row).is_some_and(|written| written > deleted_at) {
                 let why = "it was deleted in PostgreSQL and written in SQLite after that";
                 return Ok(Removed { rows: Vec::new(), refused: Some(why) });
             }
             let video_id = row.cell("video_id").clean_text().map(str::to_owned);
-            library.delete(id, video_id.as_deref())
+            library.delete(number, id, video_id.as_deref())
         })
     }
 
-    fn delete(&self, id: &str, video_id: Option<&str>) -> rusqlite::Result<Removed> {
-        let mut rows = Vec::new();
-        for (table, sql, name) in [
-            (Table::Legacy, "DELETE FROM content_summaries WHERE content_id = ?1", Some(id)),
-            (
-                Table::Variants,
-                "DELETE FROM summary_variants WHERE video_id = ?1 \
-                 AND (SELECT count(*) FROM content WHERE video_id = ?1) < 2",
-                video_id,
-            ),
-            (Table::Content, "DELETE FROM content WHERE id = ?1", Some(id)),
-        ] {
-            if let (Some(name), Some(_)) = (name, Shape::of(&self.connection, table)?) {
-                rows.push((table, self.connection.execute(sql, [name])? as u64));
-            }
+    fn delete(&self, number: i64, id: &str, video_id: Option<&str>) -> rusqlite::Result<Removed> {
+        let mut removed = Removed::default();
+        let mut delete =
+            |table: Table, condition: &str, name: &dyn rusqlite::ToSql| -> rusqlite::Result<()> {
+                if self.shapes.contains_key(&table) {
+                    let sql = format!("DELETE FROM {} WHERE {condition}", table.name());
+                    removed.rows.push((table, self.connection.execute(&sql, [name])? as u64));
+                }
+                Ok(())
+            };
+        delete(Table::Legacy, "content_id = ?1 COLLATE BINARY", &id)?;
+        if let Some(video_id) = video_id {
+            // Unless another record has the same video.
+            let condition = "video_id = ?1 COLLATE BINARY \
+                AND (SELECT count(*) FROM content WHERE video_id = ?1 COLLATE BINARY) < 2";
+            delete(Table::Variants, condition, &video_id)?;
         }
-        Ok(Removed { rows, refused: None })
+        let row_number = self.shapes.get(&Table::Content).map_or("rowid", |shape| shape.number);
+        delete(Table::Content, &format!("{row_number} = ?1"), &number)?;
+        Ok(removed)
     }
 
     /// Makes sure that table and columns are there for what `row` holds.
@@ -332,7 +347,7 @@ impl Shape {
         let names = self.columns.names();
         let quoted: Vec<String> = names.iter().map(|name| quoted(name)).collect();
         let marks = vec!["?"; names.len()].join(", ");
-        let sql = format!("INSERT INTO {} ({}) VALUES ({marks})", table.name(), quoted.join(", "));
+        let sql = format!("INSERT OR ABORT INTO {} ({}) VALUES ({marks})", table.name(), quoted.join(", "));
         let cells = names.iter().map(|name| match table.number_column() {
             Some(number) if !numbered && number == name => &Cell::Null,
             Some(_) | None => row.cell(name),
@@ -344,7 +359,8 @@ impl Shape {
         let names: Vec<&String> =
             self.columns.names().iter().filter(|name| table.number_column() != Some(name.as_str())).collect();
         let set: Vec<String> = names.iter().map(|name| format!("{} = ?", quoted(name))).collect();
-        let sql = format!("UPDATE {} SET {} WHERE {} = ?", table.name(), set.join(", "), self.number);
+        let sql =
+            format!("UPDATE OR ABORT {} SET {} WHERE {} = ?", table.name(), set.join(", "), self.number);
         let number = Cell::Integer(number);
         let cells = names.iter().map(|name| row.cell(name)).chain(std::iter::once(&number));
         connection.prepare_cached(&sql)?.execute(params_from_iter(cells)).map(|_| ())
@@ -353,7 +369,7 @@ impl Shape {
     /// All rows with the key cells of `row`, whatever these are.
     fn same_key(&self, connection: &Connection, table: Table, row: &Row) -> rusqlite::Result<Vec<Row>> {
         let keys = table.key_columns();
-        let same: Vec<String> = keys.iter().map(|key| format!("s.{key} IS ?")).collect();
+        let same: Vec<String> = keys.iter().map(|key| format!("s.{key} IS ? COLLATE BINARY")).collect();
         let sql = format!("{} WHERE {}", self.select(table), same.join(" AND "));
         let mut statement = connection.prepare_cached(&sql)?;
         let cells = keys.iter().map(|key| row.cell(key));

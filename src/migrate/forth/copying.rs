@@ -1,15 +1,17 @@
 //! One table on one connection: batches into transactions, outcomes into the report.
 
-use std::sync::PoisonError;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Postgres, Transaction};
 
 use super::Run;
 use crate::migrate::report::TableReport;
-use crate::migrate::row::Table;
+use crate::migrate::row::{Row, Table};
 use crate::migrate::source::{Batch, Sourced};
-use crate::migrate::target::{Outcome, Writer, buried, find_records};
+use crate::migrate::target::{Outcome, Writer, buried, find_records, none_deleted};
+use crate::migrate::tombstones::Fate;
 
 /// Bytes of rows that wait in memory for other rows to give up a value, on one connection.
 const MAX_WAITING: usize = 8 * 1024 * 1024;
@@ -21,17 +23,20 @@ pub(super) struct Copying {
     /// Rows that want a value another row has, and how that was said.
     waiting: Vec<(Sourced, String)>,
     waiting_bytes: usize,
+    /// Names in quarantine when the table was begun.
+    quarantined: Arc<HashSet<String>>,
 }
 
 // === impl Copying ===
 
 impl Copying {
-    pub(super) fn new(table: Table, empty: bool, overwrite: bool) -> Self {
+    pub(super) fn new(table: Table, empty: bool, overwrite: bool, quarantined: Arc<HashSet<String>>) -> Self {
         Self {
             writer: Writer { table, empty, overwrite },
             report: TableReport::new(table),
             waiting: Vec::new(),
             waiting_bytes: 0,
+            quarantined,
         }
     }
 
@@ -41,6 +46,10 @@ impl Copying {
         self.waiting.extend(other.waiting);
         self.waiting.sort_by_key(|(row, _)| row.nth);
         self
+    }
+
+    pub(super) fn table(&self) -> Table {
+        self.writer.table
     }
 
     pub(super) fn finish(self) -> TableReport {
@@ -56,13 +65,13 @@ impl Copying {
     ) -> Result<(), sqlx::Error> {
         let mut transaction = connection.begin().await?;
         self.report.read += batch.len() as u64;
-        let table = self.writer.table;
+        // A record that was copied and deleted meanwhile must not come in by the short way under another id.
+        self.writer.empty = self.writer.empty && none_deleted(&mut transaction).await?;
         for row in batch.refused {
-            run.quarantine.put(&mut transaction, table, &row.name, &row.row, row.reason).await?;
-            self.report.quarantine(&row.name, row.reason);
+            self.quarantine(run, &mut transaction, &row.name, &row.row, row.reason).await?;
         }
         let rows = batch.rows.into_iter().filter_map(|row| self.unless_shared(row)).collect();
-        let (rows, orphans) = find_records(&mut transaction, table, rows).await?;
+        let (rows, orphans) = find_records(&mut transaction, self.writer.table, rows).await?;
         self.orphans(run, &mut transaction, orphans).await?;
         let mut changing = None;
         for outcome in self.writer.store(&mut transaction, rows, &run.changing, &mut changing).await? {
@@ -83,18 +92,29 @@ impl Copying {
         let table = self.writer.table;
         let buried = buried(transaction, table, &rows.iter().collect::<Vec<_>>()).await?;
         for row in rows {
-            let in_this_run = || {
-                let buried = run.buried.lock().unwrap_or_else(PoisonError::into_inner);
-                table == Table::Legacy && buried.contains(&row.key.record)
-            };
-            if buried.contains(&row.key.record) || in_this_run() {
+            if buried.fate(table, &row.key.record, None) == Fate::Deleted {
                 self.report.tombstoned += 1;
                 continue;
             }
             let column = table.key_columns().first().copied().unwrap_or_default();
             let reason = format!("no record with {column} {} is stored", row.key.record);
-            run.quarantine.put(transaction, table, &row.name, &row.row, &reason).await?;
-            self.report.quarantine(&row.name, &reason);
+            self.quarantine(run, transaction, &row.name, &row.row, &reason).await?;
+        }
+        Ok(())
+    }
+
+    async fn quarantine(
+        &mut self,
+        run: &Run<'_>,
+        transaction: &mut Transaction<'_, Postgres>,
+        name: &str,
+        row: &Row,
+        reason: &str,
+    ) -> Result<(), sqlx::Error> {
+        if run.quarantine.put(transaction, self.writer.table, name, row, reason).await? {
+            self.report.resolved += 1;
+        } else {
+            self.report.quarantine(&name, reason);
         }
         Ok(())
     }
@@ -127,18 +147,18 @@ impl Copying {
                 report.conflict(&row.key, why);
                 return Ok(());
             }
-            Outcome::Tombstoned(row) => {
+            Outcome::Tombstoned => {
                 report.tombstoned += 1;
-                run.buried.lock().unwrap_or_else(PoisonError::into_inner).insert(row.key.record);
                 return Ok(());
             }
             Outcome::Refused { row, reason, .. } => {
-                report.quarantine(&row.name, &reason);
-                let table = self.writer.table;
-                return run.quarantine.put(transaction, table, &row.name, &row.row, &reason).await;
+                return self.quarantine(run, transaction, &row.name, &row.row, &reason).await;
             }
         };
         report.repaired += u64::from(stored.repaired);
+        if self.quarantined.contains(&stored.name) {
+            run.quarantine.release(transaction, self.writer.table, &stored.name).await?;
+        }
         Ok(())
     }
 
@@ -150,6 +170,8 @@ impl Copying {
     ) -> Result<(), sqlx::Error> {
         let mut transaction = connection.begin().await?;
         let mut changing = None;
+        // By now there is what was stored, and there may be what was deleted.
+        self.writer.empty = false;
         loop {
             let waiting: Vec<Sourced> = self.waiting.drain(..).map(|(row, _)| row).collect();
             self.waiting_bytes = 0;
@@ -169,7 +191,7 @@ impl Copying {
             let refused = Outcome::Refused { row, reason, taken: true };
             self.note(run, &mut transaction, refused).await?;
         }
-        run.quarantine.forget_the_rest(&mut transaction, self.writer.table).await?;
+        run.quarantine.note_absent(&mut transaction, self.writer.table).await?;
         transaction.commit().await
     }
 
