@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::Sides;
@@ -72,16 +73,7 @@ fn read(connection: &Connection, path: PathBuf, sinks: Vec<(Table, Sink)>) {
 
 fn stream(connection: &Connection, table: Table, sink: &Sink) -> rusqlite::Result<()> {
     let Some(shape) = Shape::of(connection, table)? else { return Ok(()) };
-    let keys = table.key_columns();
-    let order = match table {
-        _ if !keys.iter().all(|key| shape.columns.has(key)) => "",
-        Table::Content => "k.id COLLATE BINARY, ",
-        Table::Legacy => "k.content_id COLLATE BINARY, ",
-        // As keys are read: '2' and 2.5 are revision 2.
-        Table::Variants => {
-            "k.video_id COLLATE BINARY, k.variant_type COLLATE BINARY, CAST(k.revision AS INTEGER), "
-        }
-    };
+    let order = order(connection, table, &shape)?;
     // Numbers in the order of the keys, from the keys' index or a sorter that holds nothing else; then row by row.
     let sql = format!("SELECT k.{0} FROM {1} k ORDER BY {order}k.{0}", shape.number, table.name());
     let mut numbers = connection.prepare(&sql)?;
@@ -99,6 +91,31 @@ fn stream(connection: &Connection, table: Table, sink: &Sink) -> rusqlite::Resul
     // As above: without a receiver there is nothing left to do.
     let _ = sink.blocking_send(Ok(batch));
     Ok(())
+}
+
+/// The keys as they are read, in the order PostgreSQL has them: by the bytes of UTF-8. '2' and 2.5 are revision 2.
+fn order(connection: &Connection, table: Table, shape: &Shape) -> rusqlite::Result<String> {
+    let keys = table.key_columns();
+    if !keys.iter().all(|key| shape.columns.has(key)) {
+        return Ok(String::new());
+    }
+    let encoding: String = connection.query_row("PRAGMA encoding", [], |row| row.get(0))?;
+    let utf8 = encoding == "UTF-8";
+    if !utf8 {
+        // A library in UTF-16 is ordered by that, and has no index that would help.
+        let flags = FunctionFlags::SQLITE_UTF8
+            | FunctionFlags::SQLITE_DETERMINISTIC
+            | FunctionFlags::SQLITE_DIRECTONLY;
+        connection.create_scalar_function("utf8", 1, flags, |context| {
+            Ok(context.get_raw(0).as_bytes_or_null().ok().flatten().map(<[u8]>::to_vec))
+        })?;
+    }
+    let key = |name: &&str| match (*name, utf8) {
+        ("revision", _) => "CAST(k.revision AS INTEGER), ".to_owned(),
+        (name, true) => format!("k.{name} COLLATE BINARY, "),
+        (name, false) => format!("utf8(k.{name}), "),
+    };
+    Ok(keys.iter().map(key).collect())
 }
 
 // === impl Seen ===

@@ -359,3 +359,24 @@ async fn what_must_be_decided_is_listed_first() {
     assert_eq!((report.tables[0].kept, report.tables[0].conflicts), (149, 1));
     assert!(report.tables[0].listed.iter().any(|row| row.what == "conflict" && row.row == "r149"));
 }
+
+/// UTF-16 orders what lies beyond its first plane before the end of that plane; PostgreSQL and we do not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_library_in_utf_16_is_verified_in_order() {
+    let rows: String = (0..1200)
+        .map(|n| {
+            let id = if n % 2 == 0 { format!("\u{ff5e}{n}") } else { format!("\u{1f600}{n}") };
+            format!("INSERT INTO content (id, video_id) VALUES ('{id}', '{n:011}');")
+        })
+        .collect();
+    let library = Library::of(&[""]);
+    let connection = rusqlite::Connection::open(&library.path).unwrap();
+    connection.execute_batch(&format!("PRAGMA encoding = 'UTF-16'; BEGIN; {SCHEMA} {rows} COMMIT")).unwrap();
+    let url = pg_database().await;
+    forth(&library.path, &url).await;
+    let told = verify(&library.path, &url).await;
+    assert!(
+        told.code == 0 && told.out.contains("1200 rows in SQLite, 1200 in PostgreSQL, 1200 equal"),
+        "{told:?}"
+    );
+}
