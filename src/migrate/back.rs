@@ -78,9 +78,7 @@ async fn written(from: &str, to: &Path, options: &Options, agreeing: bool) -> Re
         schema::apply(&mut writer, &source).await?;
     }
     let mut reader = source.connect_one().await.map_err(MigrateError)?;
-    let moment = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-                  SET LOCAL enable_sort = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
-    reader.execute(sqlx::raw_sql(moment)).await.map_err(failed)?;
+    reader.execute(sqlx::raw_sql(stored::AS_OF_NOW)).await.map_err(failed)?;
     let library = Library::open(to, options.dry_run)?;
     // A file that is only being made agrees to nothing yet: the run may fail, and another file stay in use.
     let agreeing = agreeing && !library.is_new();

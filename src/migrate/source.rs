@@ -3,7 +3,7 @@
 //! Mapping and rendering happen on that thread, too, so that they overlap with what PostgreSQL does.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _};
@@ -89,22 +89,28 @@ impl Source {
         }
         let path = path.to_owned();
         tokio::task::spawn_blocking(move || {
-            read(path, &Reader { connection: &connection, batch_rows }, sinks)
+            let reader = Reader { connection: &connection, batch_rows };
+            read_tables(&connection, &path, sinks, |table, sink| reader.stream(table, sink));
         });
         Ok(Self { tables })
     }
 }
 
-fn read(path: PathBuf, reader: &Reader<'_>, sinks: Vec<(Table, Sink)>) {
-    // A summary written after its record was passed by would look like an orphan: all tables are read as of one moment.
-    let moment = reader.connection.unchecked_transaction();
+/// Reads tables one after the other, all as of one moment: a summary that was written after its record was passed by would
+/// look like an orphan. What fails is told in the place of the rows.
+pub(crate) fn read_tables<T>(
+    connection: &Connection,
+    path: &Path,
+    sinks: Vec<(Table, Sender<Result<T, MigrateError>>)>,
+    stream: impl Fn(Table, &Sender<Result<T, MigrateError>>) -> rusqlite::Result<()>,
+) {
+    let moment = connection.unchecked_transaction();
     let mut failed = moment.as_ref().err().map(ToString::to_string);
     for (table, sink) in sinks {
-        let failure =
-            failed.take().or_else(|| reader.stream(table, &sink).err().map(|error| error.to_string()));
+        let failure = failed.take().or_else(|| stream(table, &sink).err().map(|error| error.to_string()));
         if let Some(error) = failure {
             // If nobody receives any more, nobody asks why.
-            let _ = sink.blocking_send(Err(unreadable(table, &path, &error)));
+            let _ = sink.blocking_send(Err(unreadable(table, path, &error)));
             return;
         }
     }

@@ -62,6 +62,11 @@ struct Reading {
     select: String,
 }
 
+/// Begins a transaction that reads as of now, in the order of the keys: these come from an index, where sorting whole rows
+/// would spill to disk.
+pub(crate) const AS_OF_NOW: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+    SET LOCAL enable_sort = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+
 /// Columns of the statement before those of the forms: `agreed`, `agreed_before`, `updated_at`, `extra`.
 const HEAD: usize = 4;
 

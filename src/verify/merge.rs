@@ -43,10 +43,7 @@ pub(super) async fn tables(
 ) -> Result<(), MigrateError> {
     let sqlite = streams::sqlite(sides)?;
     let mut reader = sides.postgres.connect_one().await.map_err(MigrateError)?;
-    // Keys come in order from an index; sorting whole rows would spill to disk.
-    let moment = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-                  SET LOCAL enable_sort = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
-    reader.execute(sqlx::raw_sql(moment)).await.map_err(|error| sides.failed(&error))?;
+    reader.execute(sqlx::raw_sql(stored::AS_OF_NOW)).await.map_err(|error| sides.failed(&error))?;
     for (table, rows) in sqlite {
         let lookup = sides.postgres.connect_one().await.map_err(MigrateError)?;
         let counts = TableCounts { table: table.name().to_owned(), ..TableCounts::default() };

@@ -1,7 +1,5 @@
 //! Both sides as streams of rows in key order, each as of one moment.
 
-use std::path::PathBuf;
-
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -11,7 +9,7 @@ use crate::dashboard;
 use crate::migrate::MigrateError;
 use crate::migrate::judge::curated;
 use crate::migrate::row::{Digest, Key, Row, Table};
-use crate::migrate::source::{Shape, name, unreadable};
+use crate::migrate::source::{Shape, name, read_tables};
 use crate::migrate::tombstones::written;
 
 /// Rows handed over at once, and batches read ahead.
@@ -52,23 +50,10 @@ pub(super) fn sqlite(sides: &Sides) -> Result<Vec<(Table, Rows)>, MigrateError> 
         tables.push((table, Rows { batches, batch: Vec::new().into_iter() }));
     }
     let path = sides.sqlite.clone();
-    tokio::task::spawn_blocking(move || read(&connection, path, sinks));
+    tokio::task::spawn_blocking(move || {
+        read_tables(&connection, &path, sinks, |table, sink| stream(&connection, table, sink));
+    });
     Ok(tables)
-}
-
-fn read(connection: &Connection, path: PathBuf, sinks: Vec<(Table, Sink)>) {
-    // All tables as of one moment: a summary and its record belong together.
-    let moment = connection.unchecked_transaction();
-    let mut failed = moment.as_ref().err().map(ToString::to_string);
-    for (table, sink) in sinks {
-        let failure =
-            failed.take().or_else(|| stream(connection, table, &sink).err().map(|error| error.to_string()));
-        if let Some(error) = failure {
-            // If nobody receives any more, nobody asks why.
-            let _ = sink.blocking_send(Err(unreadable(table, &path, &error)));
-            return;
-        }
-    }
 }
 
 fn stream(connection: &Connection, table: Table, sink: &Sink) -> rusqlite::Result<()> {
