@@ -27,6 +27,7 @@ pub(super) async fn apply(connection: &mut PgConnection, target: &Target) -> Res
             repair(connection).await.map_err(failed)
         };
     }
+    one_schema(connection, target).await?;
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
@@ -37,11 +38,30 @@ pub(super) async fn apply(connection: &mut PgConnection, target: &Target) -> Res
 /// Brings the schema up to date inside a transaction that will be undone: the migrator commits each step.
 pub(super) async fn apply_within(connection: &mut PgConnection, target: &Target) -> Result<(), MigrateError> {
     let failed = |error: sqlx::Error| MigrateError(target.explain(&error));
+    one_schema(connection, target).await?;
     let applied = applied(connection).await.map_err(failed)?;
     for (_, _, sql) in MIGRATIONS.iter().filter(|(version, _, _)| !applied.contains(version)) {
         connection.execute(sqlx::raw_sql(*sql)).await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// Refuses to make a second `content` beside one that another schema of the search path has.
+async fn one_schema(connection: &mut PgConnection, target: &Target) -> Result<(), MigrateError> {
+    let sql = "SELECT n.nspname::text, current_schema()::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE c.oid = to_regclass('content') AND n.nspname <> current_schema()";
+    let elsewhere: Option<(String, String)> = sqlx::query_as(sql)
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| MigrateError(target.explain(&error)))?;
+    match elsewhere {
+        None => Ok(()),
+        Some((there, here)) => Err(MigrateError(format!(
+            "PostgreSQL {} has its table content in schema {there}, but new tables would go to schema {here}; add the \
+             parameter options=-csearch_path={there} to the URL.",
+            target.name()
+        ))),
+    }
 }
 
 /// Whether what guards the data is still there: someone may have dropped it since it was made.

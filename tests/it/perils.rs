@@ -380,3 +380,22 @@ async fn a_library_in_utf_16_is_verified_in_order() {
         "{told:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_schema_gets_no_second_library() {
+    let library = Library::of(&[SCHEMA, "INSERT INTO content (id, video_id) VALUES ('a', 'aaaaaaaaaaa')"]);
+    let url = pg_database().await;
+    execute(
+        &url,
+        "CREATE TABLE content (id text PRIMARY KEY, video_id text NOT NULL UNIQUE, title text NOT NULL,
+            channel_name text, canonical_url text, thumbnail_url text, duration_seconds integer, indexed_at timestamptz,
+            updated_at timestamptz, analysis_json jsonb, topics_json jsonb, language text, content_type text,
+            complexity_level text, has_audio boolean);
+         CREATE SCHEMA flipgate",
+    )
+    .await;
+    forth(&library.path, &url).await.assert_one_sentence(3, "search_path=public");
+    let told = forth(&library.path, &format!("{url}&options=-csearch_path%3Dpublic")).await;
+    assert_eq!(told.code, 0, "{told:?}");
+    assert_eq!(ask(&url, "SELECT count(*) FROM public.content").await, "1");
+}
