@@ -5,6 +5,7 @@
 //! another name and renamed when it is whole.
 
 mod library;
+mod rows;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -180,7 +181,8 @@ impl Run<'_> {
                 Ok(Put::Updated | Put::Stays) => {
                     report.keep(&name, "PostgreSQL could not hold it, and SQLite has another or none")
                 }
-                Ok(Put::Conflict(why)) => report.conflict(&name, &why),
+                // It stays where it is; a snapshot of what PostgreSQL holds goes on.
+                Ok(Put::Conflict(why)) => report.quarantine(&name, &why),
                 Err(error) => return Err(unwritable(table, &self.path, &error)),
             }
         }

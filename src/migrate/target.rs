@@ -50,7 +50,7 @@ pub(super) enum Outcome {
 struct Sorted {
     new: Vec<Sourced>,
     changed: Vec<(Sourced, Stored)>,
-    agreed: Vec<(Sourced, Stored)>,
+    agreed: Vec<Sourced>,
     done: Vec<Outcome>,
 }
 
@@ -210,8 +210,7 @@ impl Writer {
             copy(connection, &format!("COPY {} ({}) FROM STDIN", layout.table, layout.list("")), &data)
                 .await?;
         }
-        let agreed: Vec<(&Key, Digest)> =
-            sorted.agreed.iter().map(|(row, _)| (&row.key, row.digest)).collect();
+        let agreed: Vec<(&Key, Digest)> = sorted.agreed.iter().map(|row| (&row.key, row.digest)).collect();
         agree(connection, self.table, &agreed).await
     }
 }
@@ -306,7 +305,7 @@ impl Sorted {
         let agreement = Agreement { last: stored.agreed, before: &stored.before };
         match judge(writer.table, incoming, present, agreement, writer.overwrite) {
             Verdict::Same if stored.agreed == Some(row.digest) => self.done.push(Outcome::Unchanged(row)),
-            Verdict::Same => self.agreed.push((row, stored)),
+            Verdict::Same => self.agreed.push(row),
             Verdict::Replace => self.changed.push((row, stored)),
             Verdict::Stay => self.done.push(Outcome::Kept(row)),
             Verdict::Conflict(why) => self.done.push(Outcome::Conflict(row, why)),
@@ -317,7 +316,7 @@ impl Sorted {
         let mut done = self.done;
         done.extend(self.new.into_iter().map(Outcome::Inserted));
         done.extend(self.changed.into_iter().map(|(row, _)| Outcome::Updated(row)));
-        done.extend(self.agreed.into_iter().map(|(row, _)| Outcome::Unchanged(row)));
+        done.extend(self.agreed.into_iter().map(Outcome::Unchanged));
         done
     }
 
@@ -325,8 +324,8 @@ impl Sorted {
     /// want goes to the first.
     fn take_back(self, outcomes: &mut Vec<Outcome>) -> Vec<Sourced> {
         outcomes.extend(self.done);
-        let judged = self.changed.into_iter().chain(self.agreed).map(|(row, _)| row);
-        let mut rows: Vec<Sourced> = judged.chain(self.new).collect();
+        let changed = self.changed.into_iter().map(|(row, _)| row);
+        let mut rows: Vec<Sourced> = changed.chain(self.agreed).chain(self.new).collect();
         rows.sort_by_key(|row| row.nth);
         rows
     }

@@ -27,7 +27,7 @@ struct Merging<'a> {
     sides: &'a Sides,
     table: Table,
     /// Looks things up while the other connection streams.
-    lookup: PgConnection,
+    lookup: &'a mut PgConnection,
     verification: &'a mut Verification,
     candidates: &'a mut Vec<Candidate>,
     counts: TableCounts,
@@ -44,14 +44,16 @@ pub(super) async fn tables(
     let sqlite = streams::sqlite(sides)?;
     let mut reader = sides.postgres.connect_one().await.map_err(MigrateError)?;
     reader.execute(sqlx::raw_sql(stored::AS_OF_NOW)).await.map_err(|error| sides.failed(&error))?;
+    let mut connection = sides.postgres.connect_one().await.map_err(MigrateError)?;
     for (table, rows) in sqlite {
-        let lookup = sides.postgres.connect_one().await.map_err(MigrateError)?;
+        let lookup = &mut connection;
         let counts = TableCounts { table: table.name().to_owned(), ..TableCounts::default() };
         let merging = Merging { sides, table, lookup, verification, candidates, counts, alone: Vec::new() };
         merging.run(&mut reader, rows).await?;
     }
     // What was read is read, however the goodbye goes.
     let _ = reader.close().await;
+    let _ = connection.close().await;
     Ok(())
 }
 
@@ -103,8 +105,6 @@ impl Merging<'_> {
         drop(postgres);
         self.look_up().await?;
         self.verification.tables.push(self.counts);
-        // As above.
-        let _ = self.lookup.close().await;
         Ok(())
     }
 
@@ -161,8 +161,8 @@ impl Merging<'_> {
             return Ok(());
         }
         let failed = |error: sqlx::Error| self.sides.failed(&error);
-        let quarantined = quarantined(&mut self.lookup, self.table, &alone).await.map_err(failed)?;
-        let buried = buried(&mut self.lookup, self.table, &alone).await.map_err(failed)?;
+        let quarantined = quarantined(self.lookup, self.table, &alone).await.map_err(failed)?;
+        let buried = buried(self.lookup, self.table, &alone).await.map_err(failed)?;
         for seen in alone {
             let kept = quarantined.get(&seen.name).is_some_and(|kept| kept.digest(self.table) == seen.digest);
             let record = seen.key.as_ref().map(|key| key.record.as_str());

@@ -151,20 +151,26 @@ impl Verification {
     }
 
     /// Takes back what the first reading said of a row that is the same by now.
-    pub(super) fn settled(&mut self, candidate: &Candidate) {
+    pub(super) fn settled(&mut self, candidate: &Candidate, gone: bool) {
         if candidate.lost {
             self.subcategories.lost = self.subcategories.lost.saturating_sub(1);
             self.subcategories.postgres += 1;
         }
         let Some(counts) = self.counts(candidate.table) else { return };
         counts.take(candidate.what);
-        counts.equal += 1;
+        if !gone {
+            counts.equal += 1;
+            counts.sqlite += 1;
+            counts.postgres += 1;
+        }
     }
 
     pub(super) fn confirmed(&mut self, candidate: &Candidate, what: What, changes: Vec<Change>) {
-        if let Some(counts) = self.counts(candidate.table).filter(|_| what != candidate.what) {
+        if let Some(counts) = self.counts(candidate.table) {
             counts.take(candidate.what);
             *counts.place(what) += 1;
+            counts.sqlite += u64::from(what != What::Additional);
+            counts.postgres += u64::from(what != What::Missing);
         }
         self.differences.push(Difference::new(candidate, what, changes));
     }
@@ -181,6 +187,7 @@ impl Verification {
         if let Some(counts) = self.counts(candidate.table) {
             counts.take(candidate.what);
             counts.tombstoned += 1;
+            counts.sqlite += 1;
         }
     }
 
@@ -236,9 +243,12 @@ impl TableCounts {
         }
     }
 
+    /// Takes a row out again that the first reading found.
     fn take(&mut self, what: What) {
         let place = self.place(what);
         *place = place.saturating_sub(1);
+        self.sqlite = self.sqlite.saturating_sub(u64::from(what != What::Additional));
+        self.postgres = self.postgres.saturating_sub(u64::from(what != What::Missing));
     }
 
     fn checks(&self) -> Vec<Check> {

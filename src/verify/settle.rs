@@ -70,13 +70,13 @@ pub(super) async fn all(
                 let digests = pair.digests(table);
                 let last = before.insert((table.name(), candidate.key.clone()), digests);
                 if digests.0 == digests.1 {
-                    verification.settled(&candidate);
+                    verification.settled(&candidate, digests.0.is_none());
                 } else if pair.what() == What::Missing
                     && deleted(sides, &mut connection, &candidate, &pair).await?
                 {
                     verification.deleted(&candidate);
                 } else if last == Some(digests) || reading == READINGS {
-                    verification.confirmed(&candidate, pair.what(), pair.changes());
+                    verification.confirmed(&candidate, pair.what(), pair.changes(table));
                 } else {
                     unsettled.push(candidate);
                 }
@@ -170,13 +170,13 @@ impl Pair {
         }
     }
 
-    /// The columns that differ, with both values.
-    fn changes(&self) -> Vec<Change> {
+    /// The columns that differ, with both values; not the one that only numbers.
+    fn changes(&self, table: Table) -> Vec<Change> {
         let (Some(sqlite), Some(postgres)) = (&self.sqlite, &self.postgres) else { return Vec::new() };
         let mut columns: BTreeMap<&str, (String, String)> = BTreeMap::new();
         for (name, _) in sqlite.cells().chain(postgres.cells()) {
             let (here, there) = (sqlite.cell(name), postgres.cell(name));
-            if here != there {
+            if here != there && table.number_column() != Some(name) {
                 columns.insert(
                     name,
                     (shortened(&here.exact().to_string()), shortened(&there.exact().to_string())),

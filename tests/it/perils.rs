@@ -381,6 +381,24 @@ async fn a_library_in_utf_16_is_verified_in_order() {
     );
 }
 
+/// After the highest number SQLite has no next one, and says so by undoing the whole transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_library_whose_numbers_are_used_up_takes_new_rows() {
+    let library = Library::of(&[
+        SCHEMA,
+        "INSERT INTO content (id, video_id) VALUES ('a', 'aaaaaaaaaaa'), ('b', 'bbbbbbbbbbb');
+         INSERT INTO content_summaries (id, content_id, summary_text) VALUES (9223372036854775807, 'a', 'last')",
+    ]);
+    let url = pg_database().await;
+    forth(&library.path, &url).await;
+    let sql = "INSERT INTO content_summaries (video_id, variant, revision, legacy, html)
+        VALUES ('bbbbbbbbbbb', 'audio', 0, true, 'new')";
+    execute(&url, sql).await;
+    let told = back(&url, &library.path).await;
+    assert!(told.code == 0 && told.out.contains("content_summaries: 2 read, 1 inserted"), "{told:?}");
+    assert_eq!(verify(&library.path, &url).await.code, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_schema_gets_no_second_library() {
     let library = Library::of(&[SCHEMA, "INSERT INTO content (id, video_id) VALUES ('a', 'aaaaaaaaaaa')"]);

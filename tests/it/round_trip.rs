@@ -101,6 +101,22 @@ async fn so_does_every_row_of_a_library_without_constraints() {
     }
 }
 
+/// Rows that neither PostgreSQL nor the dashboard's schema can hold stay in quarantine and stop no snapshot.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_neither_store_can_hold_stops_no_snapshot() {
+    let library = Library::of(&[&SCHEMA.replace("CHECK(revision > 0)", ""), NASTY]);
+    library.execute(
+        "INSERT INTO summary_variants (video_id, variant_type, revision, content, created_at) \
+         VALUES ('tttttttttt1', 'audio', -1, 'no revision', '')",
+    );
+    let url = pg_database().await;
+    migrate::run(&library.path, &url).await.unwrap();
+    migrate::export(&url, &library.path.with_file_name("export.db")).await.unwrap();
+    let report = back(&url, &library.path.with_file_name("new.db")).await;
+    assert!(report.tables.iter().all(|table| table.conflicts == 0), "{report}");
+    assert!(report.tables[2].quarantined == 1 && !report.clean(), "{report}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_file_of_the_way_back_has_the_dashboards_schema() {
     let library = Library::of(&[SCHEMA, NASTY]);

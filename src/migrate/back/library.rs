@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+use rusqlite::{Connection, OpenFlags};
 use tempfile::TempPath;
 
+use super::rows::blames_row;
 use super::unwritable;
 use crate::library::{TABLES, TRIGGERS};
 use crate::migrate::MigrateError;
-use crate::migrate::cell::Cell;
 use crate::migrate::judge::{Agreement, Side, Verdict, judge};
 use crate::migrate::row::{Key, Row, Table};
 use crate::migrate::source::{Shape, quoted};
@@ -299,12 +299,8 @@ fn unnamed(path: &Path) -> Result<TempPath, MigrateError> {
 fn taken(done: rusqlite::Result<()>, put: Put) -> rusqlite::Result<Put> {
     match done {
         Ok(()) => Ok(put),
-        Err(error) => match error.sqlite_error_code() {
-            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
-                Ok(Put::Conflict(format!("SQLite refuses it: {error}")))
-            }
-            Some(_) | None => Err(error),
-        },
+        Err(error) if blames_row(&error) => Ok(Put::Conflict(format!("SQLite refuses it: {error}"))),
+        Err(error) => Err(error),
     }
 }
 
@@ -321,59 +317,4 @@ fn column_type(table: Table, column: &str) -> rusqlite::Result<String> {
     scratch.execute_batch(TABLES)?;
     let sql = "SELECT coalesce(max(type), '') FROM pragma_table_info(?1) WHERE lower(name) = ?2";
     scratch.query_row(sql, [table.name(), column], |row| row.get(0))
-}
-
-// === impl Shape ===
-
-impl Shape {
-    fn insert(&self, connection: &Connection, table: Table, row: &Row) -> rusqlite::Result<()> {
-        let attempt = self.insert_as(connection, table, row, true);
-        match (&attempt, table.number_column()) {
-            // Its number is another row's here; numbers say nothing.
-            (Err(error), Some(_)) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                self.insert_as(connection, table, row, false).or(attempt)
-            }
-            _ => attempt,
-        }
-    }
-
-    fn insert_as(
-        &self,
-        connection: &Connection,
-        table: Table,
-        row: &Row,
-        numbered: bool,
-    ) -> rusqlite::Result<()> {
-        let names = self.columns.names();
-        let quoted: Vec<String> = names.iter().map(|name| quoted(name)).collect();
-        let marks = vec!["?"; names.len()].join(", ");
-        let sql = format!("INSERT OR ABORT INTO {} ({}) VALUES ({marks})", table.name(), quoted.join(", "));
-        let cells = names.iter().map(|name| match table.number_column() {
-            Some(number) if !numbered && number == name => &Cell::Null,
-            Some(_) | None => row.cell(name),
-        });
-        connection.prepare_cached(&sql)?.execute(params_from_iter(cells)).map(|_| ())
-    }
-
-    fn update(&self, connection: &Connection, table: Table, number: i64, row: &Row) -> rusqlite::Result<()> {
-        let names: Vec<&String> =
-            self.columns.names().iter().filter(|name| table.number_column() != Some(name.as_str())).collect();
-        let set: Vec<String> = names.iter().map(|name| format!("{} = ?", quoted(name))).collect();
-        let sql =
-            format!("UPDATE OR ABORT {} SET {} WHERE {} = ?", table.name(), set.join(", "), self.number);
-        let number = Cell::Integer(number);
-        let cells = names.iter().map(|name| row.cell(name)).chain(std::iter::once(&number));
-        connection.prepare_cached(&sql)?.execute(params_from_iter(cells)).map(|_| ())
-    }
-
-    /// All rows with the key cells of `row`, whatever these are.
-    fn same_key(&self, connection: &Connection, table: Table, row: &Row) -> rusqlite::Result<Vec<Row>> {
-        let keys = table.key_columns();
-        let same: Vec<String> = keys.iter().map(|key| format!("s.{key} IS ? COLLATE BINARY")).collect();
-        let sql = format!("{} WHERE {}", self.select(table), same.join(" AND "));
-        let mut statement = connection.prepare_cached(&sql)?;
-        let cells = keys.iter().map(|key| row.cell(key));
-        let rows = statement.query_map(params_from_iter(cells), |row| self.row(row).map(|(_, row)| row))?;
-        rows.collect()
-    }
 }
