@@ -61,6 +61,10 @@ pub(crate) fn read_only(path: &Path) -> Result<Connection, OpenFailure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let explain = |error| explain(path, &error);
     let connection = match Connection::open_with_flags(path, flags).and_then(prepared) {
+        // What a killed writer left half done only a writer can take back.
+        Err(error) if needs_immutable(&error) && recovered(path) => {
+            Connection::open_with_flags(path, flags).and_then(prepared).map_err(explain)?
+        }
         Err(error) if needs_immutable(&error) => {
             unfinished(path)?;
             // A WAL library needs a -shm file beside it; where none can be made, nothing writes there either.
@@ -98,6 +102,17 @@ fn metadata(path: &Path) -> Result<std::fs::Metadata, OpenFailure> {
             "The SQLite library {name} cannot be opened ({error}); check the path and its rights."
         ))
     })
+}
+
+/// Whether SQLite could open the library for writing, by which it takes back what a killed writer left.
+fn recovered(path: &Path) -> bool {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let written = |suffix: &str| {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        std::fs::metadata(&beside).is_ok_and(|beside| beside.len() > 0)
+    };
+    written("-journal") && Connection::open_with_flags(path, flags).and_then(prepared).is_ok()
 }
 
 /// What SQLite would take from a file beside the library cannot be taken from one that is opened as immutable.
