@@ -417,3 +417,21 @@ async fn a_second_schema_gets_no_second_library() {
     assert_eq!(told.code, 0, "{told:?}");
     assert_eq!(ask(&url, "SELECT count(*) FROM public.content").await, "1");
 }
+
+/// As a killed writer leaves it: pages half written, and a journal that says what they were.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_writer_left_half_done_is_taken_back() {
+    let live = Library::of(&[]);
+    flipgate::library::generate(&live.path, 200, 1).unwrap();
+    let url = pg_database().await;
+    migrate::run(&live.path, &url).await.unwrap();
+    let writer = rusqlite::Connection::open(&live.path).unwrap();
+    writer.pragma_update(None, "cache_size", 1).unwrap();
+    writer.execute_batch("BEGIN; UPDATE content SET title = hex(randomblob(2000))").unwrap();
+    let torn = live.path.with_file_name("torn.db");
+    std::fs::copy(&live.path, &torn).unwrap();
+    let journal = live.path.with_file_name("nasty library #1?.db-journal");
+    std::fs::copy(journal, torn.with_file_name("torn.db-journal")).unwrap();
+    let told = verify(&torn, &url).await;
+    assert_eq!(told.code, 0, "{told:?}");
+}
