@@ -9,7 +9,10 @@
 //! | `GET /api/status` | primary, leader, dial, since, backends, routes, counts | read |
 //! | `GET /api/readiness` | the gate, condition by condition | read |
 //! | `POST /api/primary` | flips | full |
+//! | `POST /api/dial` | splits reads by client | full |
 //! | `POST /api/rollback` | back to *from*, never gated | full |
+//! | `POST /api/epoch` | begins another epoch of evidence | full |
+//! | `POST /api/latch` | releases the latch of an automatic rollback | full |
 //! | `GET /api/findings`, `/api/findings/{id}` | what differs | read |
 //! | `POST /api/findings/{id}` | accepts one within a scope, or opens it again | full |
 //! | `GET /api/samples/{id}` | both legs of one request that differed | read |
@@ -18,6 +21,7 @@
 //!
 //! Errors are `application/problem+json`. Host is checked on every request, Origin on every one that changes state.
 
+mod changes;
 mod document;
 mod guard;
 mod judgement;
@@ -28,7 +32,6 @@ mod recheck;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -44,36 +47,13 @@ use self::guard::Guard;
 use self::problem::Problem;
 use crate::app::Shared;
 use crate::config::AdminConfig;
-use crate::cutover::{Change, Refused};
 use crate::side::Side;
 
 /// Longest body of a request to the admin side.
 const BODY: usize = 64 * 1024;
-/// Longest reason an operator may give, in characters.
-const REASON: usize = 1000;
 
 type App = State<Arc<Shared>>;
 type Caller = ConnectInfo<SocketAddr>;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PrimaryRequest {
-    primary: String,
-    expect: Option<String>,
-    #[serde(default)]
-    reason: String,
-    #[serde(default)]
-    force: bool,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RollbackRequest {
-    #[serde(default)]
-    reason: String,
-}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,8 +73,11 @@ pub fn router(shared: Arc<Shared>, config: AdminConfig) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/status", get(status))
         .route("/api/readiness", get(readiness))
-        .route("/api/primary", post(primary))
-        .route("/api/rollback", post(rollback))
+        .route("/api/primary", post(changes::primary))
+        .route("/api/dial", post(changes::dial))
+        .route("/api/rollback", post(changes::rollback))
+        .route("/api/epoch", post(changes::epoch))
+        .route("/api/latch", post(changes::latch))
         .route("/api/findings", get(findings))
         .route("/api/findings/{id}", get(finding).post(judgement::judge))
         .route("/api/samples/{id}", get(sample))
@@ -112,18 +95,23 @@ pub fn router(shared: Arc<Shared>, config: AdminConfig) -> Router {
 async fn index() -> Response {
     let text = "flipgate admin\n\nGET  /healthz /readyz /metrics\nGET  /api/status /api/readiness\n\
                 GET  /api/findings /api/findings/{id} /api/samples/{id} /api/audit\n\
-                POST /api/primary /api/rollback /api/findings/{id} /api/samples/{id}/recheck\n";
+                POST /api/primary /api/dial /api/rollback /api/epoch /api/latch\nPOST /api/findings/{id} /api/samples/{id}/recheck\n";
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 
 async fn readyz(State(shared): App) -> Response {
-    let primary = shared.cutover.primary();
-    if shared.metrics.is_up(primary) {
-        (StatusCode::OK, "ready\n").into_response()
-    } else {
-        let text =
-            format!("the primary `{}` gave no answer to the last request\n", shared.names.get(primary));
-        (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+    let serves = |side: Side| match side {
+        Side::From => shared.cutover.position().dial < 100,
+        Side::To => shared.cutover.position().dial > 0,
+    };
+    let is_down = |side: &Side| serves(*side) && !shared.metrics.is_up(*side);
+    match Side::BOTH.iter().find(|side| is_down(side)) {
+        None => (StatusCode::OK, "ready\n").into_response(),
+        Some(side) => {
+            let text =
+                format!("the primary `{}` gave no answer to the last request\n", shared.names.get(*side));
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
     }
 }
 
@@ -134,45 +122,11 @@ async fn metrics(State(shared): App) -> Result<Response, Problem> {
 }
 
 async fn status(State(shared): App) -> Json<serde_json::Value> {
-    Json(document::status(&shared).await)
+    Json(document::status(&shared))
 }
 
 async fn readiness(State(shared): App) -> Response {
     Json(shared.cutover.readiness()).into_response()
-}
-
-async fn primary(State(shared): App, ConnectInfo(caller): Caller, body: Bytes) -> Result<Response, Problem> {
-    let request: PrimaryRequest = parsed(&body)?;
-    let change = Change {
-        to: side(&shared, "primary", &request.primary)?,
-        expect: request.expect.as_deref().map(|name| side(&shared, "expect", name)).transpose()?,
-        reason: reason(request.reason)?,
-        force: request.force,
-        dry_run: request.dry_run,
-        source: caller.to_string(),
-    };
-    match shared.cutover.flip(change).await {
-        Ok(_) => Ok(Json(document::status(&shared).await).into_response()),
-        Err(Refused::NotReady(readiness)) => Ok((StatusCode::CONFLICT, Json(*readiness)).into_response()),
-        Err(refused @ Refused::Expected(_)) => {
-            let readiness = shared.cutover.readiness();
-            let document = serde_json::json!({
-                "detail": refused.to_string(),
-                "ready": readiness.ready,
-                "conditions": readiness.conditions,
-            });
-            Ok((StatusCode::CONFLICT, Json(document)).into_response())
-        }
-        Err(Refused::State(error)) => Err(Problem::state(&error)),
-    }
-}
-
-async fn rollback(State(shared): App, ConnectInfo(caller): Caller, body: Bytes) -> Result<Response, Problem> {
-    let request: RollbackRequest = if body.is_empty() { RollbackRequest::default() } else { parsed(&body)? };
-    match shared.cutover.rollback(reason(request.reason)?, caller.to_string()).await {
-        Ok(_) => Ok(Json(document::status(&shared).await).into_response()),
-        Err(error) => Err(Problem::internal(&error)),
-    }
 }
 
 async fn findings(State(shared): App, Query(query): Query<FindingsQuery>) -> Json<serde_json::Value> {
@@ -212,11 +166,4 @@ fn side(shared: &Shared, member: &str, name: &str) -> Result<Side, Problem> {
         let known = format!("`{}` or `{}`", shared.names.from, shared.names.to);
         Problem::bad_request(&format!("`{member}` must be {known}"))
     })
-}
-
-fn reason(reason: String) -> Result<String, Problem> {
-    if reason.chars().count() > REASON {
-        return Err(Problem::bad_request(&format!("`reason` has more than {REASON} characters")));
-    }
-    Ok(reason)
 }

@@ -9,9 +9,10 @@ mod pool;
 pub mod upstream;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 
@@ -121,6 +122,15 @@ pub struct Answered {
     pub sent: Instant,
 }
 
+/// A store that is a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Which file it is: device and inode.
+    pub identity: (u64, u64),
+}
+
 /// The future of an answer, boxed so that backends of all kinds stand behind one trait.
 pub type Asking<'a> = Pin<Box<dyn Future<Output = Result<Answered, AskError>> + Send + 'a>>;
 
@@ -137,6 +147,16 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
 
     /// Whether it takes requests other than reads.
     fn takes_writes(&self) -> bool;
+
+    /// When the store's data last changed, as far as that shows. May look at the disk.
+    fn changed_at(&self) -> Option<SystemTime> {
+        None
+    }
+
+    /// What the store is and holds now, if it is a file that can be replaced. May look at the disk.
+    fn file(&self) -> Option<StoreFile> {
+        None
+    }
 
     /// Whether the store can be reached, checked now.
     ///

@@ -9,12 +9,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::HeaderName;
+
 use crate::backend::inprocess::Store;
 use crate::backend::upstream::Address;
 use crate::compare::RulesSpec;
 use crate::cutover::gate::GateRules;
+use crate::cutover::sticky::Sticky;
+use crate::cutover::watch::WatchRules;
 use crate::route::Routes;
 use crate::shadow;
+use crate::shadow::rechecker::RecheckRules;
 use crate::side::{Pair, Side};
 
 pub use self::environment::Environment;
@@ -45,6 +50,10 @@ pub struct Flags {
     pub state_dir: Option<PathBuf>,
     /// `--admin-token-file`.
     pub admin_token_file: Option<PathBuf>,
+    /// `--state`.
+    pub state: Option<String>,
+    /// `--self-check`.
+    pub self_check: bool,
 }
 
 /// A configuration that can be run.
@@ -72,6 +81,22 @@ pub struct Config {
     pub shadow: shadow::Limits,
     /// What a flip needs.
     pub gate: GateRules,
+    /// When to ask again for what differed.
+    pub recheck: RecheckRules,
+    /// When to go back by itself after a flip.
+    pub watch: WatchRules,
+    /// What tells clients apart.
+    pub sticky: Sticky,
+    /// Whether the other backend answers where the primary fails.
+    pub failover: bool,
+    /// The header by which backends say which version of their data they answer from.
+    pub data_version_header: Option<HeaderName>,
+    /// The PostgreSQL that keeps the state of several replicas; the URL may hold a password.
+    pub state: Option<Secret>,
+    /// Whether *from* stands behind both names.
+    pub self_check: bool,
+    /// Fingerprint of the comparison rules and the backends: with another one another epoch begins.
+    pub fingerprint: String,
     /// Who may use the admin side.
     pub admin: AdminConfig,
     /// Whether answers carry `x-flipgate-primary`.

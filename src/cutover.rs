@@ -3,36 +3,65 @@
 pub mod gate;
 pub mod quarantine;
 pub mod stats;
+pub mod sticky;
+pub mod watch;
+mod watching;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::Utc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use self::gate::{Gate, Readiness};
+use self::watch::WatchRules;
+use crate::ledger::Ledger;
+use crate::ledger::seen::Log;
 use crate::metrics::Metrics;
 use crate::side::{Pair, Side};
-use crate::state::{AuditEntry, StateError, StateStore, Stored, rfc3339};
+use crate::state::{AuditEntry, Latch, Position, StateError, StateStore, Stored, rfc3339};
+
+pub use self::watching::watch;
 
 /// The state machine. Reading it costs one atomic load.
 #[derive(Debug)]
 pub struct Cutover {
-    dial: AtomicU8,
-    stored: Arc<Mutex<Stored>>,
-    store: StateStore,
-    gate: Gate,
-    metrics: Arc<Metrics>,
-    names: Pair<String>,
+    position: AtomicU64,
+    /// What is in force.
+    stored: RwLock<Stored>,
+    /// Held by whoever changes it.
+    changing: Arc<Mutex<()>>,
+    parts: Parts,
 }
 
-/// A change that an operator asks for.
+/// What the state machine works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where the state is kept.
+    pub store: StateStore,
+    /// Whether going forward is safe.
+    pub gate: Gate,
+    /// When to go back by itself.
+    pub rules: WatchRules,
+    /// What the new primary answered.
+    pub seen: Arc<Log>,
+    /// Whose evidence an epoch ends.
+    pub ledger: Arc<Ledger>,
+    /// Series.
+    pub metrics: Arc<Metrics>,
+    /// The backends' names.
+    pub names: Pair<String>,
+}
+
+/// A change of the dial that an operator asks for.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// The primary wanted.
-    pub to: Side,
-    /// Refuse unless this is the primary now.
-    pub expect: Option<Side>,
+    /// What the audit calls it: `flip` or `dial`.
+    pub action: &'static str,
+    /// The share of reads that *to* shall serve, in percent.
+    pub dial: u8,
+    /// Refuse unless this is so now.
+    pub expect: Option<Expected>,
     /// Why, in the operator's words.
     pub reason: String,
     /// Override the gate (audited).
@@ -43,11 +72,20 @@ pub struct Change {
     pub source: String,
 }
 
+/// What a change expects to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// This one serves all reads; none says that they are split.
+    Primary(Option<Side>),
+    /// The dial stands there.
+    Dial(u8),
+}
+
 /// Why a change did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// Another one is primary now.
-    #[error("the primary is {0} now")]
+    /// Something else is so now.
+    #[error("{0}")]
     Expected(String),
     /// The gate's conditions are not met.
     #[error("not ready")]
@@ -57,61 +95,101 @@ pub enum Refused {
     State(#[from] StateError),
 }
 
+/// Who asks for a change of the state, and why.
+#[derive(Debug, Clone)]
+pub struct Cause {
+    /// `operator` or `automatic`.
+    pub trigger: &'static str,
+    /// From where.
+    pub source: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A change that is to be committed.
+struct Commit {
+    action: &'static str,
+    cause: Cause,
+    next: Stored,
+    forced: bool,
+    readiness: Readiness,
+}
+
+/// The state to start with: what the store has, or a first one where it has none, in an epoch of its own where the rules
+/// or the backends are others now.
+///
+/// # Errors
+/// If the state cannot be read or written.
+pub fn take_up(store: &StateStore, initial: Side, rules: &str) -> Result<Stored, StateError> {
+    let dial = match initial {
+        Side::From => 0,
+        Side::To => 100,
+    };
+    let known = store.load()?;
+    let stored = match &known {
+        None => Stored::new(dial, rules.to_owned()),
+        Some(stored) if stored.epoch.rules == rules => stored.clone(),
+        Some(stored) => {
+            let reason = "the comparison rules or the backends changed";
+            tracing::info!("a new epoch begins, and evidence with it: {reason}");
+            stored.with_epoch(reason.to_owned(), rules.to_owned())
+        }
+    };
+    if known.as_ref() != Some(&stored) {
+        store.save(&stored, None)?;
+    }
+    Ok(stored)
+}
+
 // === impl Cutover ===
 
 impl Cutover {
-    /// Takes up the stored state; where there is none, `initial` becomes it.
-    ///
-    /// # Errors
-    /// If the state cannot be read or written.
-    pub fn open(
-        store: StateStore,
-        initial: Side,
-        gate: Gate,
-        metrics: Arc<Metrics>,
-        names: Pair<String>,
-    ) -> Result<Self, StateError> {
-        let stored = match store.load()? {
-            Some(stored) => stored,
-            None => {
-                let stored = Stored { dial: dial_of(initial), since: Utc::now(), version: 1 };
-                store.save(&stored, None)?;
-                stored
-            }
-        };
+    /// Goes on from `stored`, which is in the store.
+    #[must_use]
+    pub fn new(stored: Stored, parts: Parts) -> Self {
         let cutover = Cutover {
-            dial: AtomicU8::new(stored.dial),
-            stored: Arc::new(Mutex::new(stored)),
-            store,
-            gate,
-            metrics,
-            names,
+            position: AtomicU64::new(stored.position().packed()),
+            stored: RwLock::new(stored.clone()),
+            changing: Arc::default(),
+            parts,
         };
-        cutover.show(stored.dial);
-        Ok(cutover)
+        cutover.parts.seen.begin(stored.turn);
+        cutover.show(&stored);
+        cutover
     }
 
-    /// Who serves a request that begins now.
+    /// What a request that begins now needs to know.
     #[must_use]
-    pub fn primary(&self) -> Side {
-        if self.dial.load(Ordering::Acquire) == 0 { Side::From } else { Side::To }
+    pub fn position(&self) -> Position {
+        Position::unpacked(self.position.load(Ordering::Acquire))
     }
 
     /// Who takes writes first: *from*, until a flip to *to*.
     #[must_use]
     pub fn leader(&self) -> Side {
-        self.primary()
+        self.position().leader
     }
 
-    /// Primary, since when, and how often it changed.
-    pub async fn status(&self) -> Stored {
-        *self.stored.lock().await
+    /// Who serves a request of this client that begins at `position`.
+    #[must_use]
+    pub fn side(position: Position, client: u64) -> Side {
+        match position.dial {
+            0 => Side::From,
+            100 => Side::To,
+            dial => sticky::side(dial, client),
+        }
+    }
+
+    /// What is in force.
+    #[must_use]
+    pub fn status(&self) -> Stored {
+        self.stored.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What the gate says now.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        self.gate.readiness()
+        self.parts.gate.readiness(&self.status())
     }
 
     /// The latest changes.
@@ -119,33 +197,43 @@ impl Cutover {
     /// # Errors
     /// If the state file cannot be read.
     pub async fn audit(&self) -> Result<Vec<AuditEntry>, StateError> {
-        let store = self.store.clone();
+        let store = self.parts.store.clone();
         blocking(move || store.audit()).await
     }
 
-    /// Changes the primary, if the gate allows it. Going to *from* is never gated.
+    /// Sets the dial, if the gate allows it. Lowering it is never gated.
     ///
     /// # Errors
     /// [`Refused`]; nothing has changed then.
-    pub async fn flip(self: &Arc<Self>, change: Change) -> Result<Stored, Refused> {
-        let stored = Arc::clone(&self.stored).lock_owned().await;
-        let now = self.primary();
-        if let Some(expect) = change.expect
-            && expect != now
+    pub async fn change(self: &Arc<Self>, change: Change) -> Result<Stored, Refused> {
+        let turn = Arc::clone(&self.changing).lock_owned().await;
+        let stored = self.status();
+        if let Some(expected) = change.expect
+            && !expected.holds(&stored)
         {
-            return Err(Refused::Expected(self.names.get(now).clone()));
+            return Err(Refused::Expected(self.said(&stored)));
         }
-        if change.to == now {
-            return Ok(*stored);
+        if change.dial == stored.dial {
+            return Ok(stored);
         }
         let readiness = self.readiness();
-        if change.to == Side::To && !readiness.ready && !change.force {
+        let raises = change.dial > stored.dial;
+        let is_refused = raises && !readiness.ready && (!change.force || readiness.is_self_check());
+        if is_refused {
             return Err(Refused::NotReady(Box::new(readiness)));
         }
         if change.dry_run {
-            return Ok(*stored);
+            return Ok(stored);
         }
-        self.commit(stored, "flip", change, readiness).await
+        let mut next = stored.with_dial(change.dial);
+        if raises {
+            // Only force gets here with a latch: the operator's word that the flip is watched again.
+            next.latch = None;
+        }
+        let Change { action, reason, source, force, .. } = change;
+        let cause = Cause { trigger: "operator", source, reason };
+        let forced = force && raises && !readiness.ready;
+        self.commit(turn, Commit { action, cause, next, forced, readiness }).await
     }
 
     /// Goes back to *from*. Never gated; where it is there already, nothing changes.
@@ -153,36 +241,76 @@ impl Cutover {
     /// # Errors
     /// Only if it could not be put on disk.
     pub async fn rollback(self: &Arc<Self>, reason: String, source: String) -> Result<Stored, Refused> {
-        let stored = Arc::clone(&self.stored).lock_owned().await;
-        if self.primary() == Side::From {
-            return Ok(*stored);
+        let turn = Arc::clone(&self.changing).lock_owned().await;
+        let stored = self.status();
+        if stored.dial == 0 {
+            return Ok(stored);
         }
-        let change = Change { to: Side::From, expect: None, reason, force: false, dry_run: false, source };
+        let cause = Cause { trigger: "operator", source, reason };
+        let next = stored.with_dial(0);
         let readiness = self.readiness();
-        self.commit(stored, "rollback", change, readiness).await
+        self.commit(turn, Commit { action: "rollback", cause, next, forced: false, readiness }).await
+    }
+
+    /// Goes back because of what the watch saw since the change `seen`, and latches; none if it no longer applies.
+    async fn fall_back(self: &Arc<Self>, seen: i64, reason: String) -> Result<Option<Stored>, Refused> {
+        let turn = Arc::clone(&self.changing).lock_owned().await;
+        let stored = self.status();
+        if stored.turn != seen || stored.dial == 0 || stored.latch.is_some() {
+            return Ok(None);
+        }
+        let mut next = stored.with_dial(0);
+        next.latch = Some(Latch { since: next.since, reason: reason.clone() });
+        let cause = Cause { trigger: "automatic", source: "flipgate".to_owned(), reason };
+        let readiness = self.readiness();
+        let commit = Commit { action: "rollback", cause, next, forced: false, readiness };
+        self.commit(turn, commit).await.map(Some)
+    }
+
+    /// Begins another epoch.
+    ///
+    /// # Errors
+    /// Only if it could not be put on disk.
+    pub async fn begin_epoch(self: &Arc<Self>, cause: Cause) -> Result<Stored, Refused> {
+        let turn = Arc::clone(&self.changing).lock_owned().await;
+        let stored = self.status();
+        let next = stored.with_epoch(cause.reason.clone(), stored.epoch.rules.clone());
+        let readiness = self.readiness();
+        self.commit(turn, Commit { action: "epoch", cause, next, forced: false, readiness }).await
+    }
+
+    /// Releases the latch of an automatic rollback; without one nothing changes.
+    ///
+    /// # Errors
+    /// Only if it could not be put on disk.
+    pub async fn release_latch(self: &Arc<Self>, cause: Cause) -> Result<Stored, Refused> {
+        let turn = Arc::clone(&self.changing).lock_owned().await;
+        let stored = self.status();
+        if stored.latch.is_none() {
+            return Ok(stored);
+        }
+        let next = stored.with_latch(None);
+        let readiness = self.readiness();
+        self.commit(turn, Commit { action: "release", cause, next, forced: false, readiness }).await
     }
 
     /// Puts a change on disk and then in force, in a task of its own: a caller who hangs up in between must not leave a
-    /// primary on disk that is not in force.
-    async fn commit(
-        self: &Arc<Self>,
-        mut stored: OwnedMutexGuard<Stored>,
-        action: &'static str,
-        change: Change,
-        readiness: Readiness,
-    ) -> Result<Stored, Refused> {
+    /// state on disk that is not in force.
+    async fn commit(self: &Arc<Self>, turn: OwnedMutexGuard<()>, commit: Commit) -> Result<Stored, Refused> {
         let cutover = Arc::clone(self);
         let committing = tokio::spawn(async move {
-            let next = Stored { dial: dial_of(change.to), since: Utc::now(), version: stored.version + 1 };
-            let entry = cutover.audit_entry(action, &next, &change, &readiness);
-            let store = cutover.store.clone();
-            blocking(move || store.save(&next, Some(&entry))).await?;
-            *stored = next;
-            cutover.dial.store(next.dial, Ordering::Release);
-            cutover.show(next.dial);
-            cutover.metrics.flipped(change.to, "operator");
-            let to = cutover.names.get(change.to);
-            tracing::info!(action, %to, version = next.version, "primary changed");
+            let entry = cutover.audit_entry(&commit);
+            let Commit { action, cause, next, .. } = commit;
+            let (store, stored) = (cutover.parts.store.clone(), next.clone());
+            blocking(move || store.save(&stored, Some(&entry))).await?;
+            cutover.obey(&next);
+            if next.turn == next.version && next.primary().is_some() {
+                let to = if next.dial == 0 { Side::From } else { Side::To };
+                cutover.parts.metrics.flipped(to, cause.trigger);
+            }
+            let dial = next.dial;
+            tracing::info!(action, dial, version = next.version, trigger = cause.trigger, "state changed");
+            drop(turn);
             Ok(next)
         });
         committing
@@ -191,31 +319,65 @@ impl Cutover {
             .map_err(Refused::State)
     }
 
-    fn audit_entry(&self, action: &str, next: &Stored, change: &Change, readiness: &Readiness) -> AuditEntry {
+    /// Puts a committed state in force.
+    fn obey(&self, next: &Stored) {
+        let before = {
+            let mut stored = self.stored.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *stored, next.clone())
+        };
+        if before.turn != next.turn {
+            self.parts.seen.begin(next.turn);
+        }
+        if before.epoch.number != next.epoch.number {
+            self.parts.ledger.begin_epoch(next.epoch.number);
+        }
+        self.position.store(next.position().packed(), Ordering::Release);
+        self.show(next);
+    }
+
+    fn audit_entry(&self, commit: &Commit) -> AuditEntry {
         AuditEntry {
-            at: rfc3339(next.since),
-            action: action.to_owned(),
-            from: self.names.get(change.to.other()).clone(),
-            to: self.names.get(change.to).clone(),
-            trigger: "operator".to_owned(),
-            source: change.source.clone(),
-            reason: change.reason.clone(),
-            forced: change.force && !readiness.ready,
-            evidence: serde_json::to_value(readiness).unwrap_or_default(),
+            at: rfc3339(Utc::now()),
+            action: commit.action.to_owned(),
+            from: self.called(&self.status()),
+            to: self.called(&commit.next),
+            trigger: commit.cause.trigger.to_owned(),
+            source: commit.cause.source.clone(),
+            reason: commit.cause.reason.clone(),
+            forced: commit.forced,
+            evidence: serde_json::to_value(&commit.readiness).unwrap_or_default(),
             finding: None,
         }
     }
 
-    fn show(&self, dial: u8) {
-        let to = f64::from(dial) / 100.0;
-        self.metrics.set_primary(&Pair { from: 1.0 - to, to });
+    /// The primary's name, or how reads are split.
+    fn called(&self, stored: &Stored) -> String {
+        match stored.primary() {
+            Some(side) => self.parts.names.get(side).clone(),
+            None => format!("split, {} % {}", stored.dial, self.parts.names.to),
+        }
+    }
+
+    fn said(&self, stored: &Stored) -> String {
+        format!("the primary is {} now (dial {})", self.called(stored), stored.dial)
+    }
+
+    fn show(&self, stored: &Stored) {
+        let to = f64::from(stored.dial) / 100.0;
+        self.parts.metrics.set_primary(&Pair { from: 1.0 - to, to });
+        self.parts.metrics.set_latched(stored.latch.is_some());
+        self.parts.metrics.set_epoch(stored.epoch.number);
     }
 }
 
-fn dial_of(primary: Side) -> u8 {
-    match primary {
-        Side::From => 0,
-        Side::To => 100,
+// === impl Expected ===
+
+impl Expected {
+    fn holds(self, stored: &Stored) -> bool {
+        match self {
+            Expected::Primary(primary) => stored.primary() == primary,
+            Expected::Dial(dial) => stored.dial == dial,
+        }
     }
 }
 

@@ -4,35 +4,42 @@
 
 pub mod acceptance;
 pub mod archive;
+pub mod books;
 pub mod evidence;
 pub mod finding;
 pub mod findings;
+pub mod judging;
+pub mod noise;
 pub mod outcome;
 pub mod redact;
 pub mod sample;
+pub mod seen;
 pub(crate) mod sentence;
+pub mod shape;
 pub mod ticket;
 
-use std::collections::HashSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 
-use self::acceptance::{Acceptance, JudgeError, Judgement, Place, Values};
+use self::acceptance::{Acceptance, JudgeError, Judgement};
 use self::archive::{Archive, Bounds};
-use self::evidence::{Evidence, Tally};
-use self::finding::{Finding, SAMPLES, State};
+use self::books::Books;
+use self::evidence::Tally;
+use self::finding::{Finding, State};
 use self::findings::Findings;
-use self::sample::{Sample, SampleDifference, SampleLeg};
-pub use self::ticket::Ticket;
+pub use self::judging::Verdict;
+use self::sample::Sample;
+use self::seen::Log;
 use self::ticket::canonical_hash;
+pub use self::ticket::{Confirmation, Ticket};
 use crate::compare::{Comparison, Severity};
 use crate::metrics::Metrics;
 use crate::side::{Pair, Side};
-use crate::state::{StateError, StateStore};
+use crate::state::{Position, StateError, StateStore};
 
 /// Places kept with a comparison. Of one with more, only the findings are kept; with more findings than that, it stays a
 /// mismatch, whatever is accepted.
@@ -44,10 +51,24 @@ pub struct Ledger {
     metrics: Arc<Metrics>,
     names: Pair<String>,
     labels: Vec<String>,
-    evidence: Vec<Mutex<Evidence>>,
+    books: Arc<Books>,
     findings: Arc<Mutex<Findings>>,
     archive: Archive,
     last_sample: AtomicU64,
+    /// When a request that may write last went through, in milliseconds since the Unix epoch.
+    last_write: AtomicI64,
+    seen: Arc<Log>,
+}
+
+/// Whose request it is, and under which committed state it began.
+#[derive(Debug, Clone, Copy)]
+pub struct Visitor {
+    /// A hash of what tells clients apart.
+    pub client: u64,
+    /// Who answers it.
+    pub primary: Side,
+    /// The state it began under.
+    pub position: Position,
 }
 
 /// A comparison that was made, as the ledger takes it.
@@ -92,7 +113,8 @@ pub struct Records {
 // === impl Ledger ===
 
 impl Ledger {
-    /// Books for routes with these labels, `other` last; findings and samples are taken up from `directory`.
+    /// Books for routes with these labels, `other` last; evidence of `epoch`, findings and samples are taken up from
+    /// `directory`.
     ///
     /// # Errors
     /// If what an earlier run left there cannot be read.
@@ -102,41 +124,80 @@ impl Ledger {
         labels: Vec<String>,
         directory: &Path,
         store: &StateStore,
+        epoch: i64,
+        seen: Arc<Log>,
     ) -> Result<Self, StateError> {
         let findings = Arc::new(Mutex::new(Findings::default()));
-        let (archive, restored) = Archive::open(
-            directory,
-            Bounds::default(),
-            Arc::clone(&findings),
-            store.clone(),
-            Arc::clone(&metrics),
-        )?;
+        let books = Arc::new(Books::new(&labels, epoch));
+        let keeps = archive::Keeps { findings: Arc::clone(&findings), books: Arc::clone(&books) };
+        let (archive, restored) =
+            Archive::open(directory, Bounds::default(), keeps, store.clone(), Arc::clone(&metrics))?;
         // What cannot be read is not accepted: the finding is open, and can be accepted again.
         let read = |(id, document): (String, String)| Some((id, serde_json::from_str(&document).ok()?));
         let accepted = store.judgements()?.into_iter().filter_map(read).collect();
         lock(&findings).restore(restored.findings, &labels, accepted);
-        let evidence = labels.iter().map(|_| Mutex::default()).collect();
         let last_sample = AtomicU64::new(restored.last_sample);
-        Ok(Ledger { metrics, names, labels, evidence, findings, archive, last_sample })
+        let last_write = AtomicI64::new(0);
+        Ok(Ledger { metrics, names, labels, books, findings, archive, last_sample, last_write, seen })
     }
 
     /// Opens a ticket for a request to `target` on `route`.
     #[must_use]
-    pub fn ticket(self: &Arc<Self>, route: usize, target: &str) -> Ticket {
-        Ticket { ledger: Arc::clone(self), route, target: canonical_hash(target), open: true }
+    pub fn ticket(self: &Arc<Self>, route: usize, target: &str, visitor: Visitor) -> Ticket {
+        Ticket {
+            ledger: Arc::clone(self),
+            route,
+            target: canonical_hash(target),
+            visitor,
+            epoch: self.books.epoch(),
+            primary_erred: false,
+            open: true,
+        }
     }
 
-    /// The evidence of `route` since `since_ms` (milliseconds since the Unix epoch).
+    /// The evidence of `route` since `since_ms` (milliseconds since the Unix epoch), by what is accepted now.
     #[must_use]
     pub fn tally(&self, route: usize, since_ms: i64) -> Tally {
-        let entries =
-            self.evidence.get(route).map(|evidence| lock(evidence).since(since_ms)).unwrap_or_default();
-        let accepted = {
-            let mut findings = lock(&self.findings);
-            findings.settle(Utc::now());
-            findings.accepted()
-        };
-        Tally::of(&entries, &accepted)
+        self.books.tally(route, since_ms, &self.accepted(route))
+    }
+
+    /// Takes in what came since the last call, and forgets what is older than `since_ms`.
+    pub fn tick(&self, since_ms: i64) {
+        self.books.tick(since_ms);
+        self.metrics.set_evidence_dropped(self.books.dropped());
+    }
+
+    /// Begins another epoch: evidence gathered so far, and by requests under way, no longer counts.
+    pub fn begin_epoch(&self, epoch: i64) {
+        self.books.begin_epoch(epoch);
+    }
+
+    /// The paths of `route` at which the primary differs from itself.
+    #[must_use]
+    pub fn noisy(&self, route: usize) -> Vec<String> {
+        self.books.noisy(route)
+    }
+
+    /// Notes that a request that may write goes through.
+    pub fn note_write(&self) {
+        self.last_write.fetch_max(Utc::now().timestamp_millis(), Ordering::Relaxed);
+    }
+
+    /// Whether a request that may write went through at or after `since_ms`.
+    #[must_use]
+    pub fn has_written_since(&self, since_ms: i64) -> bool {
+        self.last_write.load(Ordering::Relaxed) >= since_ms
+    }
+
+    /// Notes that a sample could not be asked again: it is left alone for a while.
+    pub fn not_rechecked(&self, sample: u64) {
+        lock(&self.findings).not_rechecked(sample);
+    }
+
+    /// Samples of findings whose cause may be gone, at most `most`, to be asked again.
+    #[must_use]
+    pub fn samples_to_ask(&self, most: usize) -> Vec<u64> {
+        lock(&self.findings).samples_to_ask(most)
     }
 
     /// All findings, most severe and most frequent first.
@@ -170,11 +231,12 @@ impl Ledger {
         findings.counts().into_iter().collect()
     }
 
-    /// Open findings of each severity.
+    /// Open findings of these severities that stand against a flip, most severe and most frequent first.
     #[must_use]
-    pub fn open_findings(&self) -> Vec<(Severity, i64)> {
-        let open = |((state, severity), count)| (state == State::Open).then_some((severity, count));
-        self.finding_counts().into_iter().filter_map(open).collect()
+    pub fn open_findings(&self, severities: &[Severity]) -> Vec<Finding> {
+        let mut findings = lock(&self.findings);
+        findings.settle(Utc::now());
+        findings.open(severities).into_iter().cloned().collect()
     }
 
     /// What accepting a finding as asked would mean, counted in the stored evidence. Changes nothing.
@@ -185,8 +247,8 @@ impl Ledger {
         let finding = self.finding(id).ok_or(JudgeError::Unknown)?;
         let mut acceptance = judgement.acceptance(&finding, Utc::now())?;
         let route = self.labels.iter().position(|label| *label == finding.route);
-        if let Some(evidence) = route.and_then(|route| self.evidence.get(route)) {
-            (acceptance.compared, acceptance.occurred) = lock(evidence).occurrences(&finding);
+        if let Some(route) = route {
+            (acceptance.compared, acceptance.occurred) = self.books.occurrences(route, &finding);
         }
         match acceptance.max_share {
             Some(max_share) if acceptance.is_beyond_its_share() => {
@@ -207,108 +269,6 @@ impl Ledger {
         let mut findings = lock(&self.findings);
         findings.recheck(route, sample, comparison);
         findings.settle(Utc::now());
-    }
-
-    fn count_differences(&self, route: usize, compared: &Compared<'_>, now: DateTime<Utc>) -> Noted {
-        let label = self.labels.get(route).map_or("other", String::as_str);
-        let mut findings = lock(&self.findings);
-        findings.begin(route);
-        let mut noted = Noted::default();
-        // Of a frequent cause only the first values are listed: which others there were is not known.
-        let all_values = compared.comparison.total == compared.comparison.differences.len() as u64;
-        for difference in &compared.comparison.differences {
-            self.metrics.difference(route, difference.kind.as_str(), difference.class.as_str());
-            if difference.accepted_by_rule {
-                continue;
-            }
-            let shown = |value: Option<&str>| value.map(|value| sentence::shown(difference, value));
-            let values =
-                Values { from: shown(difference.from.as_deref()), to: shown(difference.to.as_deref()) };
-            let finding = findings.count(route, label, &self.names, difference, &values, now);
-            noted.wants_sample |= finding.samples.len() < SAMPLES;
-            noted.places.insert(Place::new(finding, all_values.then_some(&values)));
-            noted.differences.push((finding.id.clone(), values));
-        }
-        if noted.places.len() > PLACES {
-            noted.places = noted.places.iter().map(|place| Place { values: None, ..*place }).collect();
-        }
-        if noted.is_complete(compared) {
-            let places: Arc<[Place]> = noted.places.iter().copied().collect();
-            noted.covered = findings.accepted().covers(&places);
-            noted.differs = Some(places);
-        }
-        noted
-    }
-
-    fn keep_sample(
-        &self,
-        route: usize,
-        compared: &Compared<'_>,
-        now: DateTime<Utc>,
-        noted: Noted,
-        records: Records,
-    ) {
-        let ids: Vec<String> = noted.differences.iter().map(|(id, _)| id.clone()).collect();
-        let differences = compared.comparison.differences.iter().filter(|d| !d.accepted_by_rule);
-        let differences: Vec<SampleDifference> = differences
-            .zip(noted.differences)
-            .map(|(difference, (finding, Values { from, to }))| SampleDifference {
-                finding,
-                at: difference.at.clone(),
-                kind: difference.kind.to_string(),
-                class: difference.class.to_string(),
-                from,
-                to,
-            })
-            .collect();
-        let leg = |side: Side, record: LegRecord| SampleLeg {
-            backend: self.names.get(side).clone(),
-            status: record.status,
-            headers: record.headers,
-            seconds: compared.times.get(side).as_secs_f64(),
-            body: record.body,
-        };
-        let Pair { from, to } = records.legs;
-        let id = self.last_sample.fetch_add(1, Ordering::Relaxed) + 1;
-        let sample = Sample {
-            id,
-            at: now,
-            route: self.labels.get(route).cloned().unwrap_or_default(),
-            target: redact::target(compared.target),
-            request: records.request,
-            primary: self.names.get(compared.primary).clone(),
-            from: leg(Side::From, from),
-            to: leg(Side::To, to),
-            differences,
-            patch: records.patch,
-        };
-        // Named before it is queued, so that the writer finds the name to take back should it fail.
-        lock(&self.findings).add_sample(&ids, id);
-        if !self.archive.keep(sample) {
-            lock(&self.findings).forget_samples(&[id]);
-        }
-    }
-}
-
-/// What counting a comparison's differences brought to light.
-#[derive(Default)]
-struct Noted {
-    /// The finding of each difference that no rule covers, in order, and the values as they may be shown.
-    differences: Vec<(String, Values)>,
-    /// The same, each once.
-    places: HashSet<Place>,
-    /// Whether one of these findings still has room for a sample.
-    wants_sample: bool,
-    /// Whether all of them are accepted.
-    covered: bool,
-    /// What the evidence keeps, so that later judgements judge it again; none if they cannot.
-    differs: Option<Arc<[Place]>>,
-}
-
-impl Noted {
-    /// Whether all is known that an acceptance must cover.
-    fn is_complete(&self, compared: &Compared<'_>) -> bool {
-        compared.comparison.limited.is_none() && compared.listed && (1..=PLACES).contains(&self.places.len())
     }
 }
 

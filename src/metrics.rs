@@ -3,6 +3,7 @@
 //! Labels are enums, backend names and the `match` strings of routes; nothing from a request becomes one.
 
 mod accounting;
+mod cutovers;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use prometheus::{
 };
 
 use self::accounting::Accounting;
+use self::cutovers::Cutovers;
 use crate::backend::Role;
 use crate::ledger::outcome::{Outcome, Reason};
 use crate::side::{Pair, Side};
@@ -50,6 +52,8 @@ pub struct Metrics {
     pub connections: IntGauge,
     /// Samples that were not kept.
     pub samples_dropped: IntCounter,
+    /// What came with the gate, the watch and rechecks.
+    more: Cutovers,
 }
 
 /// The series of one route, looked up once.
@@ -93,6 +97,7 @@ impl Metrics {
             &["route"],
             RATIO,
         )?;
+        let labels = routes.to_vec();
         let routes = routes
             .iter()
             .map(|label| RouteSeries::new(label, &names, &request_seconds, &leg_seconds, &latency_ratio))
@@ -186,6 +191,7 @@ impl Metrics {
                     "Samples not kept, because their queue was full or the disk refused them.",
                 )?,
             )?,
+            more: Cutovers::new(&registry, &names, &labels)?,
             names,
             registry,
         })

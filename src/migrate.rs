@@ -18,6 +18,7 @@ mod progress;
 pub(crate) mod quarantine;
 mod report;
 pub(crate) mod row;
+pub(crate) mod runs;
 mod schema;
 pub(crate) mod source;
 pub(crate) mod stored;

@@ -38,6 +38,15 @@ impl Target {
         &self.name
     }
 
+    /// Host, or socket, and port: which server it is.
+    pub(crate) fn server(&self) -> (String, u16) {
+        let host = match self.options.get_socket() {
+            Some(path) => path.display().to_string(),
+            None => self.options.get_host().to_owned(),
+        };
+        (host, self.options.get_port())
+    }
+
     /// One connection, for work that goes step by step: what it says does not depend on the server's settings.
     pub(crate) async fn connect_one(&self) -> Result<PgConnection, String> {
         let mut connection = self.attempt().await?;

@@ -2,6 +2,8 @@
 //!
 //! Nothing here waits for the shadow. Not for: what becomes of the copy (`shadow`, `ledger`).
 
+mod data_version;
+mod failover;
 pub mod headers;
 pub mod listener;
 mod respond;
@@ -18,6 +20,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, requ
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+pub use self::data_version::DataVersions;
+use self::failover::is_failure;
 use self::respond::Refusal;
 use self::tee::Tee;
 use self::visit::{Visit, tell};
@@ -25,8 +29,9 @@ use crate::backend::body::{Progress, RequestBody};
 use crate::backend::{Answer, Answered, Ask, AskError, Backend, Head, LOOP_MARK, ROLE_HEADER, Role};
 use crate::compare::Rules;
 use crate::cutover::Cutover;
-use crate::ledger::Ledger;
+use crate::cutover::sticky::Sticky;
 use crate::ledger::outcome::{Outcome, Reason};
+use crate::ledger::{Ledger, Visitor};
 use crate::metrics::Metrics;
 use crate::route::{Route, Routes};
 use crate::shadow::{
@@ -55,6 +60,12 @@ pub struct Proxy {
     pub primary_header: Option<Pair<HeaderValue>>,
     /// From asking the primary to the head of its answer.
     pub head_timeout: Duration,
+    /// What tells clients apart.
+    pub sticky: Sticky,
+    /// Whether the other backend answers where the primary fails; its name as a header value.
+    pub failover: Option<Pair<HeaderValue>>,
+    /// Notes when a backend says that its data is another one.
+    pub data_versions: Option<DataVersions>,
 }
 
 /// The client's end of a connection, and its place among those that are open.
@@ -81,9 +92,15 @@ enum Course<'r> {
 impl Proxy {
     /// Answers one request. Never fails: what goes wrong becomes a response.
     pub async fn serve(&self, client: &Arc<Client>, request: Request<Incoming>) -> Response<Tee> {
-        let primary = self.cutover.primary();
+        let position = self.cutover.position();
+        let client_hash = self.sticky.client(client.address.ip(), request.headers());
+        let primary = Cutover::side(position, client_hash);
         let (route, course) = self.course(&request);
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let visitor = Visitor { client: client_hash, primary, position };
+        if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+            self.ledger.note_write();
+        }
         let visit = Visit {
             metrics: Arc::clone(&self.metrics),
             route,
@@ -91,7 +108,7 @@ impl Proxy {
             primary,
             started: Instant::now(),
             answered: false,
-            ticket: Some(self.ledger.ticket(route, target)),
+            ticket: Some(self.ledger.ticket(route, target, visitor)),
             link: None,
         };
         match course {
@@ -104,8 +121,11 @@ impl Proxy {
     /// Counts a request that hyper refused before it reached [`Proxy::serve`].
     pub fn refused_unread(&self, code: StatusCode) {
         let other = self.routes.other();
-        self.metrics.request(other, "other", code.as_u16(), Some(self.cutover.primary()));
-        self.ledger.ticket(other, "").end(Outcome::Skipped, Reason::Refused);
+        let position = self.cutover.position();
+        // It was not read, so nothing tells whose it is.
+        let visitor = Visitor { client: 0, primary: Cutover::side(position, 0), position };
+        self.metrics.request(other, "other", code.as_u16(), Some(visitor.primary));
+        self.ledger.ticket(other, "", visitor).end(Outcome::Skipped, Reason::Refused);
     }
 
     fn course(&self, request: &Request<Incoming>) -> (usize, Course<'_>) {
@@ -144,16 +164,32 @@ impl Proxy {
     ) -> Response<Tee> {
         let (parts, _no_body) = request.into_parts();
         let head = Arc::new(outgoing(parts, client, false));
-        if let Some(slot) = self.shadow.slot() {
-            self.shadow_too(&mut visit, route, &head, slot);
-        }
         let side = visit.primary;
-        let answered = self.backends.get(side).ask(self.for_client(head, RequestBody::Empty)).await;
+        let capacity = &self.shadow.capacity;
+        let not_shadowed = match capacity.admit(side.other()) {
+            Ok(slot) => {
+                self.shadow_too(&mut visit, route, &head, slot);
+                Reason::None
+            }
+            Err(reason) => reason,
+        };
+        capacity.allowance.earn();
+        let asked = Arc::clone(&head);
+        let answered = self.backends.get(side).ask(self.for_client(asked, RequestBody::Empty)).await;
         self.note_up(side, &answered);
+        if let Ok(answered) = &answered {
+            capacity.load.note(answered.sent.elapsed());
+            self.note_data_version(side, &answered.answer);
+        }
+        if is_failure(&answered)
+            && let Some(served) = self.fail_over(side, head).await
+        {
+            return visit.served_by_other(served, &answered);
+        }
         match answered {
             Ok(answered) => match visit.link.take() {
                 Some(link) => self.teed(visit, answered, link, &route.rules),
-                None => self.passed(visit, answered.answer, Outcome::Shed, Reason::Inflight),
+                None => self.passed(visit, answered.answer, Outcome::Shed, not_shadowed),
             },
             Err(error) => {
                 self.log_failure(side, &error);
@@ -273,6 +309,12 @@ impl Proxy {
     fn note_up(&self, side: Side, answered: &Result<Answered, AskError>) {
         if !matches!(answered, Err(AskError::Busy(_))) {
             self.metrics.set_up(side, answered.is_ok());
+        }
+    }
+
+    fn note_data_version(&self, side: Side, answer: &Answer) {
+        if let Some(versions) = &self.data_versions {
+            versions.note(side, answer.headers());
         }
     }
 

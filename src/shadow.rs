@@ -2,8 +2,14 @@
 //!
 //! Nothing here is ever awaited by a client. A slow, dead, huge or endless shadow costs one bounded slot.
 
+pub mod allowance;
+pub mod breaker;
+pub mod capacity;
 pub mod comparator;
+pub mod load;
 pub mod recheck;
+pub mod rechecker;
+pub mod resolver;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +17,11 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
+pub use self::capacity::{Capacity, Slot};
 use self::comparator::{Comparators, Job, Leg};
+use self::rechecker::{Again, Desk, RecheckRules};
 use crate::backend::{Answer, Answered, Ask, AskError, Backend, Head, Role, body::RequestBody};
 use crate::compare::Rules;
 use crate::ledger::Ticket;
@@ -25,7 +33,8 @@ use crate::side::{Pair, Side};
 /// Asks shadows, within limits.
 #[derive(Debug)]
 pub struct Shadow {
-    slots: Arc<Semaphore>,
+    /// What there is room for.
+    pub capacity: Arc<Capacity>,
     deadline: Duration,
     cap: usize,
     budget: Arc<Budget>,
@@ -65,13 +74,6 @@ pub struct Plan {
     pub primary_is_whole: AtomicBool,
 }
 
-/// A shadow request's place among those under way.
-#[derive(Debug)]
-pub struct Slot {
-    _permit: OwnedSemaphorePermit,
-    metrics: Arc<Metrics>,
-}
-
 /// What the client's task tells of the primary's answer, once its head is there.
 #[derive(Debug)]
 pub enum PrimaryHead {
@@ -96,27 +98,26 @@ type Asked = Result<Leg, (Outcome, Reason)>;
 // === impl Shadow ===
 
 impl Shadow {
-    /// Starts the comparators.
+    /// Starts the comparators. What they want asked again comes out of the second value.
     ///
     /// # Errors
     /// If a thread cannot be started.
-    pub fn start(limits: Limits, metrics: Arc<Metrics>) -> std::io::Result<Self> {
-        Ok(Shadow {
-            slots: Arc::new(Semaphore::new(limits.inflight)),
+    pub fn start(
+        limits: Limits,
+        rules: RecheckRules,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<(Self, mpsc::Receiver<Again>)> {
+        let capacity = Arc::new(Capacity::new(limits, Arc::clone(&metrics)));
+        let (desk, waiting) = Desk::new(rules, Arc::clone(&capacity));
+        let shadow = Shadow {
+            capacity,
             deadline: limits.deadline,
             cap: limits.body,
             budget: Budget::new(limits.memory),
-            comparators: Comparators::start(limits.comparators, limits.queue, &metrics)?,
+            comparators: Comparators::start(limits.comparators, limits.queue, &metrics, desk)?,
             metrics,
-        })
-    }
-
-    /// A place for one more shadow request, if there is one now.
-    #[must_use]
-    pub fn slot(&self) -> Option<Slot> {
-        let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        self.metrics.shadow_inflight.inc();
-        Some(Slot { _permit: permit, metrics: Arc::clone(&self.metrics) })
+        };
+        Ok((shadow, waiting))
     }
 
     /// A capture for one leg's body.
@@ -169,15 +170,18 @@ impl Shadow {
     async fn ask(&self, backend: &dyn Backend, plan: &Plan) -> Asked {
         let side = plan.primary.other();
         let leg = self.fetch(backend, plan).await;
+        let breaker = self.capacity.breakers.get(side);
         match &leg {
             Ok(leg) => {
                 self.metrics.set_up(side, true);
                 self.metrics.leg_time(plan.route, side, Role::Shadow, leg.time);
+                if is_overload(leg.status) { breaker.failed() } else { breaker.succeeded() }
             }
             // It was not asked: that says nothing of the backend.
-            Err((Outcome::Shed, _)) => {}
+            Err((Outcome::Shed, _)) => breaker.not_asked(),
             Err((_, reason)) => {
                 self.metrics.set_up(side, false);
+                breaker.failed();
                 if *reason == Reason::Timeout {
                     self.metrics.leg_time(plan.route, side, Role::Shadow, self.deadline);
                 }
@@ -216,13 +220,19 @@ impl Shadow {
         Ok(Leg::new(parts.status, comparable(&parts.headers, &plan.rules), framed, captured))
     }
 
-    fn hand_over(&self, ticket: Ticket, plan: &Plan, primary: Leg, shadow: Asked) {
+    fn hand_over(&self, mut ticket: Ticket, plan: &Plan, primary: Leg, shadow: Asked) {
         let shadow = match shadow {
             Ok(leg) => leg,
+            Err((Outcome::ShadowFailed, Reason::Timeout)) => {
+                return ticket.timed_out(&Pair::by_role(plan.primary, primary.time, self.deadline));
+            }
             Err((outcome, reason)) => return ticket.end(outcome, reason),
         };
         if primary.status.is_server_error() && shadow.status.is_server_error() {
             return ticket.end(Outcome::PrimaryFailed, Reason::Status);
+        }
+        if primary.status.is_server_error() {
+            ticket.primary_erred();
         }
         if is_overload(shadow.status) && !is_overload(primary.status) {
             return ticket.end(Outcome::ShadowFailed, Reason::Status);
@@ -239,14 +249,6 @@ impl Shadow {
             legs,
         };
         self.comparators.submit(job);
-    }
-}
-
-// === impl Slot ===
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.metrics.shadow_inflight.dec();
     }
 }
 

@@ -1,9 +1,9 @@
 //! The two backends of a move, in its order: *from* and *to*.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Which of the two backends: the store moved from, or the store moved to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     /// The store the move starts from.

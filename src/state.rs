@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::side::Side;
+mod record;
+
+pub use self::record::{Epoch, Latch, Position, Stored};
 
 /// Schema, idempotent. One row says who is primary; the audit only grows.
 const SCHEMA: &str = "
@@ -30,12 +32,22 @@ const SCHEMA: &str = "
         evidence TEXT NOT NULL
     ) STRICT;";
 /// What later versions added, in order; `user_version` counts those that the file has.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     ALTER TABLE audit ADD COLUMN finding TEXT;
     CREATE TABLE judgements (
         finding TEXT PRIMARY KEY,
         document TEXT NOT NULL
-    ) STRICT;"];
+    ) STRICT;",
+    "
+    ALTER TABLE cutover ADD COLUMN document TEXT;
+    CREATE TABLE facts (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT;",
+];
+/// The fact that names what the state store of all replicas has not been told yet: audit entries, as JSON.
+const OWED: &str = "owed";
 /// Audit entries answered at most.
 const AUDIT_PAGE: i64 = 1000;
 
@@ -46,19 +58,8 @@ pub struct StateStore {
     path: PathBuf,
 }
 
-/// Who is primary, as stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stored {
-    /// Share of reads served by *to*: 0 or 100 so far.
-    pub dial: u8,
-    /// Since when.
-    pub since: DateTime<Utc>,
-    /// Counts every change.
-    pub version: i64,
-}
-
 /// One audited change.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// When, RFC 3339.
     pub at: String,
@@ -79,7 +80,7 @@ pub struct AuditEntry {
     /// The readiness document, or the finding, at that moment.
     pub evidence: serde_json::Value,
     /// The finding it is about, if it is about one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finding: Option<String>,
 }
 
@@ -139,43 +140,91 @@ impl StateStore {
         }
     }
 
-    /// Who is primary, if a state exists.
+    /// What is committed, if a state exists.
     ///
     /// # Errors
     /// If the file cannot be read.
     pub fn load(&self) -> Result<Option<Stored>, StateError> {
         self.with(|connection| {
-            connection
-                .query_row("SELECT dial, since, version FROM cutover", [], |row| {
-                    let since: String = row.get(1)?;
-                    Ok(Stored {
-                        dial: row.get(0)?,
-                        since: DateTime::parse_from_rfc3339(&since)
-                            .map_or_else(|_| Utc::now(), |time| time.with_timezone(&Utc)),
-                        version: row.get(2)?,
-                    })
-                })
-                .optional()
+            let query = "SELECT dial, since, version, document FROM cutover";
+            let read = |row: &rusqlite::Row<'_>| {
+                let document: Option<String> = row.get(3)?;
+                let known = document.and_then(|document| serde_json::from_str(&document).ok());
+                let (dial, since, version): (u8, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let since = DateTime::parse_from_rfc3339(&since)
+                    .map_or_else(|_| Utc::now(), |time| time.with_timezone(&Utc));
+                Ok(known.unwrap_or_else(|| Stored::of_the_first_version(dial, since, version)))
+            };
+            connection.query_row(query, [], read).optional()
         })
     }
 
-    /// Stores who is primary, and why, in one transaction that is on disk when this returns.
+    /// Stores what is committed, and why, in one transaction that is on disk when this returns.
     ///
     /// # Errors
     /// If it is not on disk.
     pub fn save(&self, stored: &Stored, audit: Option<&AuditEntry>) -> Result<(), StateError> {
         self.with(|connection| {
             let transaction = connection.transaction()?;
-            transaction.execute(
-                "INSERT INTO cutover (one, dial, since, version) VALUES (1, ?1, ?2, ?3)
-                 ON CONFLICT (one) DO UPDATE SET dial = ?1, since = ?2, version = ?3",
-                params![stored.dial, rfc3339(stored.since), stored.version],
-            )?;
+            put(&transaction, stored)?;
             if let Some(entry) = audit {
                 note(&transaction, entry)?;
             }
             transaction.commit()
         })
+    }
+
+    /// The same, of what the state store of all replicas has to be told yet.
+    ///
+    /// # Errors
+    /// If it is not on disk.
+    pub fn save_owed(&self, stored: &Stored, entry: &AuditEntry) -> Result<(), StateError> {
+        self.with(|connection| {
+            let transaction = connection.transaction()?;
+            put(&transaction, stored)?;
+            note(&transaction, entry)?;
+            let mut owed = owed(&transaction)?.unwrap_or_default();
+            owed.push(entry.clone());
+            put_fact(&transaction, OWED, &serde_json::json!(owed).to_string())?;
+            transaction.commit()
+        })
+    }
+
+    /// Stores what is committed now that all replicas know it: nothing is owed any more.
+    ///
+    /// # Errors
+    /// If it is not on disk.
+    pub fn save_settled(&self, stored: &Stored) -> Result<(), StateError> {
+        self.with(|connection| {
+            let transaction = connection.transaction()?;
+            put(&transaction, stored)?;
+            transaction.execute("DELETE FROM facts WHERE name = ?1", [OWED])?;
+            transaction.commit()
+        })
+    }
+
+    /// What the state store of all replicas has to be told yet; none where nothing is owed.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn owed(&self) -> Result<Option<Vec<AuditEntry>>, StateError> {
+        self.with(|connection| owed(connection))
+    }
+
+    /// A fact of this state directory.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn fact(&self, name: &str) -> Result<Option<String>, StateError> {
+        self.with(|connection| fact(connection, name))
+    }
+
+    /// Keeps a fact of this state directory.
+    ///
+    /// # Errors
+    /// If it is not on disk.
+    pub fn keep_fact(&self, name: &str, value: &str) -> Result<(), StateError> {
+        self.with(|connection| put_fact(connection, name, value))
     }
 
     /// Stores what an operator accepted of a finding, or that it is open again, and why, in one transaction that is on
@@ -263,6 +312,31 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
+fn put(connection: &Connection, stored: &Stored) -> rusqlite::Result<()> {
+    let document =
+        serde_json::to_string(stored).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+    connection.execute(
+        "INSERT INTO cutover (one, dial, since, version, document) VALUES (1, ?1, ?2, ?3, ?4)
+         ON CONFLICT (one) DO UPDATE SET dial = ?1, since = ?2, version = ?3, document = ?4",
+        params![stored.dial, rfc3339(stored.since), stored.version, document],
+    )?;
+    Ok(())
+}
+
+fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    connection.query_row("SELECT value FROM facts WHERE name = ?1", [name], |row| row.get(0)).optional()
+}
+
+fn put_fact(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    connection.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?1, ?2)", [name, value])?;
+    Ok(())
+}
+
+fn owed(connection: &Connection) -> rusqlite::Result<Option<Vec<AuditEntry>>> {
+    // What cannot be read is owed all the same: an older flipgate's entries are lost, not its rollback.
+    Ok(fact(connection, OWED)?.map(|owed| serde_json::from_str(&owed).unwrap_or_default()))
+}
+
 fn note(connection: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
     connection.execute(
         "INSERT INTO audit
@@ -290,94 +364,5 @@ pub fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-impl Stored {
-    /// Who serves all reads, unless they are split.
-    #[must_use]
-    pub fn primary(&self) -> Option<Side> {
-        match self.dial {
-            0 => Some(Side::From),
-            100 => Some(Side::To),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn stored(dial: u8, version: i64) -> Stored {
-        let since = DateTime::parse_from_rfc3339("2026-01-02T03:04:05.678Z").unwrap().with_timezone(&Utc);
-        Stored { dial, since, version }
-    }
-
-    #[test]
-    fn what_was_saved_is_there_after_reopening() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = StateStore::open(directory.path()).unwrap();
-        assert_eq!(store.load().unwrap(), None);
-        store.save(&stored(0, 1), None).unwrap();
-        store.save(&stored(100, 2), None).unwrap();
-        drop(store);
-        assert_eq!(StateStore::open(directory.path()).unwrap().load().unwrap(), Some(stored(100, 2)));
-    }
-
-    #[test]
-    fn a_second_flipgate_is_told_so() {
-        let directory = tempfile::tempdir().unwrap();
-        let _first = StateStore::open(directory.path()).unwrap();
-        let error = StateStore::open(directory.path()).unwrap_err().to_string();
-        assert!(error.contains("in use by another flipgate"), "{error}");
-    }
-
-    fn entry(action: &str) -> AuditEntry {
-        AuditEntry {
-            at: rfc3339(stored(0, 1).since),
-            action: action.to_owned(),
-            from: "open".to_owned(),
-            to: "accepted".to_owned(),
-            trigger: "operator".to_owned(),
-            source: "127.0.0.1:1".to_owned(),
-            reason: "known".to_owned(),
-            forced: false,
-            evidence: serde_json::json!({"count": 3}),
-            finding: Some("0a1b2c".to_owned()),
-        }
-    }
-
-    #[test]
-    fn a_file_of_the_first_version_is_taken_up() {
-        let directory = tempfile::tempdir().unwrap();
-        let old = Connection::open(directory.path().join("flipgate.db")).unwrap();
-        old.execute_batch(SCHEMA).unwrap();
-        old.execute_batch(
-            "INSERT INTO cutover VALUES (1, 100, '2026-01-02T03:04:05.678Z', 2);
-             INSERT INTO audit VALUES (1, 'x', 'flip', 'a', 'b', 'operator', '', 'why', 0, '{}');",
-        )
-        .unwrap();
-        drop(old);
-        for entries in 1..4 {
-            let store = StateStore::open(directory.path()).unwrap();
-            assert_eq!(store.load().unwrap(), Some(stored(100, 2)));
-            let audit = store.audit().unwrap();
-            assert_eq!(audit.len(), entries);
-            assert_eq!(audit.last().unwrap().finding, None);
-            store.judge("0a1b2c", None, &entry("reopen")).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_judgement_and_its_audit_are_there_after_reopening() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = StateStore::open(directory.path()).unwrap();
-        let document = serde_json::json!({"note": "known"});
-        store.judge("0a1b2c", Some(&document), &entry("accept")).unwrap();
-        store.judge("0a1b2c", Some(&document), &entry("accept")).unwrap();
-        drop(store);
-        let store = StateStore::open(directory.path()).unwrap();
-        assert_eq!(store.judgements().unwrap(), [("0a1b2c".to_owned(), document.to_string())]);
-        assert_eq!(store.audit().unwrap()[0].finding.as_deref(), Some("0a1b2c"));
-        store.judge("0a1b2c", None, &entry("reopen")).unwrap();
-        assert!(store.judgements().unwrap().is_empty());
-    }
-}
+mod tests;

@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::app::Shared;
+use crate::cutover::stats::upper_bound;
 use crate::ledger::finding::Finding;
 use crate::ledger::sample::Sample;
+use crate::route::Route;
 use crate::side::Side;
-use crate::state::rfc3339;
+use crate::state::{Stored, rfc3339};
 
 /// Brings the gauges that are computed up to date.
 pub(super) fn refresh(shared: &Shared) {
@@ -20,8 +22,8 @@ pub(super) fn refresh(shared: &Shared) {
 }
 
 /// `GET /api/status`.
-pub(super) async fn status(shared: &Shared) -> Value {
-    let stored = shared.cutover.status().await;
+pub(super) fn status(shared: &Shared) -> Value {
+    let stored = shared.cutover.status();
     let readiness = shared.cutover.readiness();
     let primary = stored.primary().map_or("split", |side| shared.names.get(side).as_str());
     let backend = |side: Side| {
@@ -30,23 +32,41 @@ pub(super) async fn status(shared: &Shared) -> Value {
             "url": shared.sources.get(side),
             "side": side,
             "up": shared.metrics.is_up(side),
+            "breaker": shared.shadow.capacity.breakers.get(side).standing(),
         })
     };
-    let routes: Vec<Value> = shared.routes.iter().map(|(index, _)| route(shared, index)).collect();
+    let routes: Vec<Value> = shared.routes.iter().map(|(index, of)| route(shared, index, of)).collect();
     json!({
         "primary": primary,
-        "leader": shared.names.get(shared.cutover.leader()),
+        "leader": shared.names.get(stored.leader),
         "dial": stored.dial,
         "ready": readiness.ready,
         "since": rfc3339(stored.since),
         "version": stored.version,
-        // Epochs are not built yet.
-        "epoch": null,
+        "epoch": stored.epoch.number,
+        "epoch_since": rfc3339(stored.epoch.since),
+        "epoch_reason": stored.epoch.reason,
+        "latch": stored.latch.as_ref().map(|latch| json!({ "since": rfc3339(latch.since), "reason": latch.reason })),
+        "watch": shared.cutover.is_watched(&stored).then(|| watch(shared, &stored)),
+        "sticky": { "by": shared.sticky.by(), "note": shared.sticky.note() },
+        "self_check": shared.self_check,
+        "shadow_share": shared.shadow.capacity.load.share(),
         "backends": { "from": backend(Side::From), "to": backend(Side::To) },
         "routes": routes,
         "unmet": readiness.conditions.iter().filter(|condition| !condition.met).count(),
         "pending": shared.metrics.pending(),
         "findings": shared.ledger.findings().len(),
+    })
+}
+
+fn watch(shared: &Shared, stored: &Stored) -> Value {
+    let counts = shared.cutover.watched();
+    json!({
+        "until": rfc3339(stored.since + shared.cutover.watch_window()),
+        "requests": counts.requests,
+        "targets": counts.targets,
+        "mismatches": counts.mismatches,
+        "failures": counts.failures,
     })
 }
 
@@ -61,16 +81,23 @@ pub(super) fn finding(shared: &Shared, finding: &Finding) -> Value {
     document
 }
 
-fn route(shared: &Shared, index: usize) -> Value {
-    let tally = shared.ledger.tally(index, 0);
-    let route = shared.routes.iter().nth(index).map(|(_, route)| route);
+fn route(shared: &Shared, index: usize, route: &Route) -> Value {
+    let tally = shared.ledger.tally(index, shared.cutover.window_start());
     json!({
-        "route": route.map(|route| route.pattern.as_str()),
-        "required": route.map(|route| route.required),
+        "route": route.pattern,
+        "required": route.required,
         "requests": tally.all,
-        "compared": tally.pairs.len(),
+        "compared": tally.compared,
         "distinct": tally.counted,
+        "targets": tally.targets,
         "mismatches": tally.mismatches,
+        "upper_bound": upper_bound(tally.mismatches, tally.counted),
+        "transient": tally.transients,
+        "unexplained": tally.unexplained,
+        "noise": tally.noise,
+        "noisy": shared.ledger.noisy(index),
         "shadow_failures": tally.shadow_failures,
+        "uncompared": tally.uncompared,
+        "floor": shared.floors.of(&route.pattern),
     })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use http::{StatusCode, Uri};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::App;
@@ -12,45 +12,38 @@ use super::problem::Problem;
 use crate::app::Shared;
 use crate::ledger::sample::Sample;
 use crate::ledger::sentence::shown;
-use crate::shadow::recheck::{NotRechecked, Rechecked, head};
-use crate::side::Side;
+use crate::shadow::recheck::{Doubt, NotRechecked, Question, Rechecked, Unaskable, doubt, question};
 
 pub(super) async fn recheck(State(shared): App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let sample = id.parse().ok().and_then(|id| shared.ledger.sample(id)).ok_or_else(Problem::no_sample)?;
-    let gone = |why: &str| Problem::new(StatusCode::CONFLICT, why);
-    let kept = sample.request.as_ref().ok_or_else(|| {
-        gone("this request carried credentials, which are never stored, so it cannot be asked again; send it anew \
-              through the proxy")
-    })?;
-    let head = head(&sample.target, kept).ok_or_else(|| gone("this request can no longer be read"))?;
-    let (route, rules) =
-        rules(&shared, &head.uri).ok_or_else(|| gone("no route names this request any more"))?;
+    let question = question(&sample, &shared.routes).map_err(unaskable)?;
+    let Question { route, rules, head } = question;
     // On the clients' runtime: a connection that is made here may serve them later.
     let asking = Arc::clone(&shared);
     let asked =
         shared.runtime.spawn(async move { asking.shadow.recheck(&asking.backends, &rules, &head).await });
     let rechecked = asked.await.map_err(|e| Problem::internal(&e))?;
     let rechecked = rechecked.map_err(|why| not_rechecked(&shared, &why))?;
-    let doubt = doubt(&shared, &sample, &rechecked);
+    let doubt = doubt(&sample, &shared.names, &rechecked);
     if doubt.is_none() {
         shared.ledger.rechecked(route, sample.id, &rechecked.comparison);
     }
+    let doubt = doubt.map(|Doubt { now, before }| {
+        format!("`{}` answers {} now, in the sample {before}", sample.primary, now.as_u16())
+    });
     Ok(Json(document(&sample, &rechecked, doubt)))
 }
 
-/// The route of a target, and how it is compared now.
-fn rules(shared: &Shared, uri: &Uri) -> Option<(usize, Arc<crate::compare::Rules>)> {
-    let (index, route) = shared.routes.find(uri.path())?;
-    Some((index, Arc::clone(&route.rules)))
-}
-
-/// Why this recheck does not count: the primary answers otherwise than it did, so it is another thing that was compared.
-fn doubt(shared: &Shared, sample: &Sample, rechecked: &Rechecked) -> Option<String> {
-    let is_from = shared.names.from == sample.primary;
-    let (side, before) =
-        if is_from { (Side::From, sample.from.status) } else { (Side::To, sample.to.status) };
-    let now = rechecked.statuses.get(side).as_u16();
-    (now != before).then(|| format!("`{}` answers {now} now, in the sample {before}", sample.primary))
+fn unaskable(why: Unaskable) -> Problem {
+    let why = match why {
+        Unaskable::Credentials => {
+            "this request carried credentials, which are never stored, so it cannot be asked again; send it anew \
+             through the proxy"
+        }
+        Unaskable::Unreadable => "this request can no longer be read",
+        Unaskable::NoRoute => "no route names this request any more",
+    };
+    Problem::new(StatusCode::CONFLICT, why)
 }
 
 fn document(sample: &Sample, rechecked: &Rechecked, doubt: Option<String>) -> Value {

@@ -1,15 +1,16 @@
 //! A backend that is flipgate itself, answering the dashboard's read API from a store.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Response, StatusCode, header};
 use tokio::sync::RwLock;
 
 use super::body::AnswerBody;
-use super::{Answer, Answered, Ask, AskError, Asking, Backend};
+use super::{Answer, Answered, Ask, AskError, Asking, Backend, StoreFile};
 use crate::dashboard::{Dashboard, OpenError};
 
 /// How long after a failed attempt to open the store the next one may be made.
@@ -137,6 +138,20 @@ impl Backend for InProcess {
 
     fn takes_writes(&self) -> bool {
         false
+    }
+
+    fn changed_at(&self) -> Option<SystemTime> {
+        let Store::Sqlite(path) = &self.store else { return None };
+        let mut log = path.clone().into_os_string();
+        log.push("-wal");
+        let changed = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        changed(path).max(changed(Path::new(&log)))
+    }
+
+    fn file(&self) -> Option<StoreFile> {
+        let Store::Sqlite(path) = &self.store else { return None };
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(StoreFile { path: path.clone(), identity: (metadata.dev(), metadata.ino()) })
     }
 
     fn check(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {

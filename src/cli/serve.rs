@@ -18,7 +18,7 @@ use crate::telemetry;
   flipgate serve --from mysql=http://127.0.0.1:1 --to postgres=http://127.0.0.1:2 --config flipgate.toml
 
 Each flag but NAME=URL pairs also has a FLIPGATE_ variable (FLIPGATE_LISTEN, …); DATABASE_URL and READ_FROM_POSTGRES
-are honoured. Mirroring writes, lag and noise handling, the dial and automatic rollback are not built yet.")]
+are honoured. Mirroring writes is not built yet.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     flags: ConfigFlags,
@@ -65,9 +65,15 @@ struct ConfigFlags {
     /// Where the state is kept [default: ./flipgate-state]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// PostgreSQL that keeps the state of several replicas
+    #[arg(long, value_name = "URL")]
+    state: Option<String>,
     /// File with the admin side's token
     #[arg(long, value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
+    /// Put the first backend behind both names and measure what differs all the same
+    #[arg(long)]
+    self_check: bool,
 }
 
 impl From<ConfigFlags> for Flags {
@@ -84,6 +90,8 @@ impl From<ConfigFlags> for Flags {
             primary: flags.primary,
             state_dir: flags.state_dir,
             admin_token_file: flags.admin_token_file,
+            state: flags.state,
+            self_check: flags.self_check,
         }
     }
 }

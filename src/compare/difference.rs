@@ -1,6 +1,6 @@
 //! What a comparison reports, and the bounded list it is collected in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -273,6 +273,22 @@ impl Comparison {
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         self.total > 0 && self.unaccepted == 0 && self.limited.is_none()
+    }
+
+    /// What of this comparison was there again in another one of the same request; all of it, if nothing was.
+    #[must_use]
+    pub fn persisting(mut self, again: &Comparison) -> Comparison {
+        let seen: HashSet<(&str, Kind, Class)> =
+            again.differences.iter().map(|d| (d.path.as_str(), d.kind, d.class)).collect();
+        let persists = |d: &Difference| seen.contains(&(d.path.as_str(), d.kind, d.class));
+        if self.differences.iter().any(persists) {
+            let before = self.differences.len();
+            self.differences.retain(persists);
+            // Of those that were counted and not kept it is not known: they stay.
+            self.total -= (before - self.differences.len()) as u64;
+            self.unaccepted = self.unaccepted.min(self.total);
+        }
+        self
     }
 }
 

@@ -19,6 +19,7 @@ const KNOWN: &[&str] = &[
     "FLIPGATE_DASHBOARD",
     "FLIPGATE_PRIMARY",
     "FLIPGATE_STATE_DIR",
+    "FLIPGATE_STATE",
     "FLIPGATE_ADMIN_TOKEN",
     "FLIPGATE_ADMIN_READ_TOKEN",
     "FLIPGATE_ADMIN_TOKEN_FILE",
@@ -90,6 +91,9 @@ impl Environment {
                 primary: self.get("FLIPGATE_PRIMARY"),
                 state_dir: path("FLIPGATE_STATE_DIR"),
                 admin_token_file: path("FLIPGATE_ADMIN_TOKEN_FILE"),
+                state: self.get("FLIPGATE_STATE"),
+                // A run of its own, never the way a deployment is set up.
+                self_check: false,
             },
             admin_token: self.secret("FLIPGATE_ADMIN_TOKEN"),
             admin_read_token: self.secret("FLIPGATE_ADMIN_READ_TOKEN"),

@@ -27,6 +27,12 @@ pub(super) struct File {
     pub shadow: ShadowSpec,
     pub compare: CompareSpec,
     pub gate: GateSpec,
+    pub recheck: RecheckSpec,
+    pub watch: WatchSpec,
+    pub dial: DialSpec,
+    pub failover: Option<bool>,
+    pub data_version_header: Option<String>,
+    pub state: Option<String>,
     pub admin: AdminSpec,
     pub writes: WritesSpec,
 }
@@ -119,7 +125,34 @@ pub(super) struct GateSpec {
     pub max_mismatch_rate: Option<f64>,
     pub max_failure_rate: Option<f64>,
     pub max_uncompared: Option<f64>,
+    pub max_unexplained: Option<f64>,
     pub window: Option<f64>,
+    pub hold: Option<f64>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RecheckSpec {
+    pub after: Option<Vec<f64>>,
+    pub control_share: Option<f64>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WatchSpec {
+    pub enabled: Option<bool>,
+    pub window: Option<f64>,
+    pub min_samples: Option<u64>,
+    pub min_targets: Option<u64>,
+    pub max_mismatch_rate: Option<f64>,
+    pub max_failure_rate: Option<f64>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DialSpec {
+    pub cookie: Option<String>,
+    pub trusted_proxies: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -2,6 +2,7 @@
 
 mod admin;
 mod backends;
+mod cutovers;
 mod routes;
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -17,7 +18,6 @@ use super::file::File;
 use super::{Config, ConfigError, Flags, Limits};
 use crate::backend::upstream::Address;
 use crate::compare::RulesSpec;
-use crate::cutover::gate::GateRules;
 use crate::shadow;
 use crate::side::Side;
 
@@ -43,9 +43,16 @@ pub(super) fn resolve(file: &File, variables: &Variables, flags: &Flags) -> Resu
     let routes = routes(file, &mut problems);
     let primary =
         backends.as_ref().and_then(|backends| primary(file, variables, flags, backends, &mut problems));
-    let (limits, shadow, gate) =
-        (limits(file, &mut problems), shadowing(file, &mut problems), gate(file, &mut problems));
-    let warnings = writes(file, variables, &mut problems);
+    let (limits, shadow) = (limits(file, &mut problems), shadowing(file, &mut problems));
+    let gate = cutovers::gate(file, &mut problems);
+    let (recheck, watch) = (cutovers::recheck(file, &mut problems), cutovers::watch(file, &mut problems));
+    let sticky = cutovers::sticky(file, &mut problems);
+    let data_version_header = cutovers::data_version_header(file, &mut problems);
+    let state = pick([&flags.state, &variables.flags.state, &file.state]);
+    let state = state.and_then(|url| cutovers::state(url, &mut problems));
+    let mut warnings = writes(file, variables, &mut problems);
+    warnings.extend(cutovers::warnings(state.as_ref(), backends.as_ref()));
+    let fingerprint = cutovers::fingerprint(file, backends.as_ref(), flags.self_check);
     let state_dir =
         [&flags.state_dir, &variables.flags.state_dir, &file.state_dir].into_iter().flatten().next();
     let (Some(backends), Some(listen), Some(admin_listen), Some(routes), true) =
@@ -65,6 +72,14 @@ pub(super) fn resolve(file: &File, variables: &Variables, flags: &Flags) -> Resu
         limits,
         shadow,
         gate,
+        recheck,
+        watch,
+        sticky,
+        failover: file.failover.unwrap_or(false),
+        data_version_header,
+        state,
+        self_check: flags.self_check,
+        fingerprint,
         admin,
         primary_header: file.primary_header.unwrap_or(true),
         warnings,
@@ -157,25 +172,6 @@ fn shadowing(file: &File, problems: &mut Problems) -> shadow::Limits {
         memory: problems.count("shadow.memory", spec.memory, 64 * 1024 * 1024),
         queue: problems.count("shadow.queue", spec.queue, 256),
         comparators: problems.count("shadow.comparators", spec.comparators, (cores / 2).max(1)),
-    }
-}
-
-fn gate(file: &File, problems: &mut Problems) -> GateRules {
-    let (spec, default) = (&file.gate, GateRules::default());
-    GateRules {
-        min_comparisons: spec.min_comparisons.unwrap_or(default.min_comparisons),
-        max_mismatch_rate: problems.share(
-            "gate.max_mismatch_rate",
-            spec.max_mismatch_rate,
-            default.max_mismatch_rate,
-        ),
-        max_failure_rate: problems.share(
-            "gate.max_failure_rate",
-            spec.max_failure_rate,
-            default.max_failure_rate,
-        ),
-        max_uncompared: problems.share("gate.max_uncompared", spec.max_uncompared, default.max_uncompared),
-        window: problems.seconds("gate.window", spec.window, default.window.as_secs()),
     }
 }
 

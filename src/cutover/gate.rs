@@ -2,6 +2,8 @@
 //!
 //! No evidence is *not ready*, never clean.
 
+mod judging;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +12,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::quarantine::Quarantine;
-use super::stats::{quantile, upper_bound};
+use super::stats::upper_bound;
 use crate::compare::Severity;
 use crate::ledger::Ledger;
-use crate::ledger::evidence::Tally;
 use crate::metrics::Metrics;
 use crate::route::Routes;
+use crate::state::{Latch, Stored, rfc3339};
 
 /// How much evidence a flip needs.
 #[derive(Debug, Clone, Copy)]
@@ -28,28 +30,30 @@ pub struct GateRules {
     pub max_failure_rate: f64,
     /// Most that may go uncompared.
     pub max_uncompared: f64,
+    /// Most transients that nothing explains.
+    pub max_unexplained: f64,
     /// How far back evidence counts.
     pub window: Duration,
+    /// How long the bound must hold without a new confirmed mismatch.
+    pub hold: Duration,
 }
 
-/// Equal answers that are not 2xx may be this share of a route's evidence.
-const MAX_EQUAL_FAILURES: f64 = 0.05;
-/// p95 of *to* may be this many times that of *from* …
-const LATENCY_FACTOR: f64 = 1.2;
-/// … or exceed it by this many seconds.
-const LATENCY_SLACK: f64 = 0.005;
+/// The condition that says that both sides are one.
+const SELF_CHECK: &str = "self_check";
 
 /// The gate's answer.
 #[derive(Debug, Clone, Serialize)]
 pub struct Readiness {
     /// Whether every condition is met.
     pub ready: bool,
+    /// The epoch whose evidence was judged.
+    pub epoch: i64,
     /// Each condition, route by route, then over all.
     pub conditions: Vec<Condition>,
 }
 
 /// One condition.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Condition {
     /// Which: `evidence`, `mismatch_bound`, …
     pub name: &'static str,
@@ -68,12 +72,18 @@ pub struct Condition {
 /// Reads the ledger and judges.
 #[derive(Debug)]
 pub struct Gate {
-    rules: GateRules,
-    routes: Arc<Routes>,
-    ledger: Arc<Ledger>,
-    metrics: Arc<Metrics>,
+    /// How much evidence a flip needs.
+    pub rules: GateRules,
+    /// What is compared.
+    pub routes: Arc<Routes>,
+    /// The evidence.
+    pub ledger: Arc<Ledger>,
+    /// Where the verdict is shown.
+    pub metrics: Arc<Metrics>,
     /// Where flipgate itself reads PostgreSQL.
-    quarantine: Option<Arc<Quarantine>>,
+    pub quarantine: Option<Arc<Quarantine>>,
+    /// Whether *from* stands behind both names: then nothing is shown about *to*.
+    pub self_check: bool,
 }
 
 // === impl GateRules ===
@@ -85,38 +95,36 @@ impl Default for GateRules {
             max_mismatch_rate: 0.01,
             max_failure_rate: 0.01,
             max_uncompared: 0.05,
+            max_unexplained: 0.01,
             window: Duration::from_secs(24 * 3600),
+            hold: Duration::from_secs(600),
         }
+    }
+}
+
+// === impl Readiness ===
+
+impl Readiness {
+    /// Whether both sides are one: then not even force goes forward.
+    #[must_use]
+    pub fn is_self_check(&self) -> bool {
+        self.conditions.iter().any(|condition| condition.name == SELF_CHECK)
     }
 }
 
 // === impl Gate ===
 
 impl Gate {
-    /// A gate over `routes`, judging what `ledger` holds.
-    #[must_use]
-    pub fn new(rules: GateRules, routes: Arc<Routes>, ledger: Arc<Ledger>, metrics: Arc<Metrics>) -> Self {
-        Gate { rules, routes, ledger, metrics, quarantine: None }
-    }
-
-    /// Has rows in quarantine stand against a flip.
-    #[must_use]
-    pub fn watching(mut self, quarantine: Option<Arc<Quarantine>>) -> Self {
-        self.quarantine = quarantine;
-        self
-    }
-
     /// Judges all evidence in the window, and publishes the verdict's metrics.
     #[must_use]
-    pub fn readiness(&self) -> Readiness {
-        let window = i64::try_from(self.rules.window.as_millis()).unwrap_or(i64::MAX);
-        let since = Utc::now().timestamp_millis().saturating_sub(window);
+    pub fn readiness(&self, stored: &Stored) -> Readiness {
+        let since = self.window_start();
         let mut conditions = Vec::new();
         for (index, route) in self.routes.iter() {
             let tally = self.ledger.tally(index, since);
             self.metrics.set_bound(index, upper_bound(tally.mismatches, tally.counted));
             if route.required {
-                conditions.extend(self.rules.judge(&route.pattern, tally));
+                conditions.extend(self.rules.judge(&route.pattern, &tally));
             }
         }
         if conditions.is_empty() {
@@ -129,93 +137,35 @@ impl Gate {
         }
         conditions.push(self.findings());
         conditions.extend(self.quarantine.as_deref().map(quarantined));
+        conditions.extend(stored.latch.as_ref().map(latched));
+        if self.self_check {
+            conditions.push(self_check());
+        }
         let ready = conditions.iter().all(|condition| condition.met);
         self.metrics.set_ready(ready);
-        Readiness { ready, conditions }
+        Readiness { ready, epoch: stored.epoch.number, conditions }
+    }
+
+    /// Where the window begins, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn window_start(&self) -> i64 {
+        Utc::now().timestamp_millis().saturating_sub(millis(self.rules.window))
     }
 
     fn findings(&self) -> Condition {
-        let open = self.ledger.open_findings();
-        let blocking =
-            open.iter().filter(|(severity, _)| blocks(*severity)).map(|(_, count)| count).sum::<i64>();
+        let open = self.ledger.open_findings(&[Severity::Breaking, Severity::Value, Severity::Order]);
+        let first = open.first().map(|finding| format!(", first {}: {}", finding.id, finding.sentence));
         condition(
             "open_findings",
             None,
-            (json!(blocking), json!(0), blocking == 0),
+            (json!(open.len()), json!(0), open.is_empty()),
             format!(
-                "{blocking} open findings of severity breaking, value or order; see /api/findings?state=open"
+                "{} open findings of severity breaking, value or order{}; remove the causes, or accept them \
+                 (POST /api/findings/ID)",
+                open.len(),
+                first.unwrap_or_default()
             ),
         )
-    }
-}
-
-// === impl GateRules ===
-
-impl GateRules {
-    fn judge(&self, route: &str, mut tally: Tally) -> Vec<Condition> {
-        let route_condition = |name, judged, hint| condition(name, Some(route), judged, hint);
-        let bound = upper_bound(tally.mismatches, tally.counted);
-        let failures = share(tally.shadow_failures, tally.shadowed);
-        let uncompared = share(tally.uncompared, tally.all);
-        let not_success = share(tally.equal_failures, tally.counted);
-        let latency = Latency::of(&mut tally);
-        vec![
-            route_condition(
-                "evidence",
-                (json!(tally.counted), json!(self.min_comparisons), tally.counted >= self.min_comparisons),
-                format!(
-                    "{route}: {} of {} distinct comparisons; send more different requests through the proxy",
-                    tally.counted, self.min_comparisons
-                ),
-            ),
-            route_condition(
-                "equal_failures",
-                (json!(not_success), json!(MAX_EQUAL_FAILURES), not_success <= MAX_EQUAL_FAILURES),
-                format!(
-                    "{route}: {} equal answers were not 2xx; ask for things that exist",
-                    tally.equal_failures
-                ),
-            ),
-            route_condition(
-                "mismatch_bound",
-                (json!(bound), json!(self.max_mismatch_rate), bound <= self.max_mismatch_rate),
-                format!(
-                    "{route}: {} mismatches in {} comparisons; remove their causes (/api/findings) and compare more",
-                    tally.mismatches, tally.counted
-                ),
-            ),
-            route_condition(
-                "shadow_failures",
-                (json!(failures), json!(self.max_failure_rate), failures <= self.max_failure_rate),
-                format!("{route}: the shadow failed {} of {} times", tally.shadow_failures, tally.shadowed),
-            ),
-            route_condition(
-                "uncompared",
-                (json!(uncompared), json!(self.max_uncompared), uncompared <= self.max_uncompared),
-                format!("{route}: {} of {} requests were not compared", tally.uncompared, tally.all),
-            ),
-            route_condition(
-                "latency_p95",
-                (json!(latency.to), json!(latency.limit), latency.to <= latency.limit),
-                format!("{route}: p95 is {:.4} s, of the other {:.4} s", latency.to, latency.from),
-            ),
-        ]
-    }
-}
-
-/// p95 of both stores, in seconds, and what *to*'s may be.
-struct Latency {
-    from: f64,
-    to: f64,
-    limit: f64,
-}
-
-impl Latency {
-    fn of(tally: &mut Tally) -> Self {
-        let (mut from, mut to): (Vec<f64>, Vec<f64>) = tally.pairs.drain(..).unzip();
-        let from = quantile(&mut from, 0.95);
-        let to = quantile(&mut to, 0.95);
-        Latency { from, to, limit: (from * LATENCY_FACTOR).max(from + LATENCY_SLACK) }
     }
 }
 
@@ -242,14 +192,21 @@ fn condition(
     Condition { name, route: route.map(str::to_owned), met, actual, required, hint }
 }
 
-fn blocks(severity: Severity) -> bool {
-    match severity {
-        Severity::Breaking | Severity::Value | Severity::Order => true,
-        Severity::Representation | Severity::Addition => false,
-    }
+fn latched(latch: &Latch) -> Condition {
+    let hint = format!(
+        "an automatic rollback latched at {} ({}); when its cause is gone, release it: POST /api/latch",
+        rfc3339(latch.since),
+        latch.reason
+    );
+    condition("latch", None, (json!("latched"), json!("released"), false), hint)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+fn self_check() -> Condition {
+    let hint = "this is a self-check: one backend stands behind both names; start without --self-check to gather \
+                evidence";
+    condition(SELF_CHECK, None, (json!(true), json!(false), false), hint.to_owned())
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -3,7 +3,6 @@
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize, Serializer};
@@ -91,17 +90,26 @@ pub enum JudgeError {
 }
 
 /// One finding in which a stored comparison differed, with the values, hashed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The finding's id as a number.
+    #[serde(rename = "f")]
     pub finding: u64,
     /// Both values; none if not all values of the comparison are known.
+    #[serde(rename = "v")]
     pub values: Option<u64>,
+    /// Whether it is noise where the primary differs from itself.
+    #[serde(rename = "a")]
+    pub alike: bool,
 }
 
-/// What is accepted now: each finding, with the values if only some are.
+/// What counts against nothing now: accepted findings, with the values if only some are, and noise.
 #[derive(Debug, Clone, Default)]
-pub struct Accepted(HashMap<u64, Option<HashSet<u64>>>);
+pub struct Accepted {
+    findings: HashMap<u64, Option<HashSet<u64>>>,
+    /// Findings at paths where the primary differs from itself.
+    noisy: HashSet<u64>,
+}
 
 // === impl Judgement ===
 
@@ -216,10 +224,10 @@ impl Acceptance {
 // === impl Place ===
 
 impl Place {
-    /// Where a comparison differed.
+    /// Where a comparison differed: the finding's id, the values if all are known, and whether it could be noise.
     #[must_use]
-    pub fn new(finding: &Finding, values: Option<&Values>) -> Self {
-        Place { finding: number(&finding.id), values: values.map(Values::hash) }
+    pub fn new(finding: &str, values: Option<&Values>, alike: bool) -> Self {
+        Place { finding: number(finding), values: values.map(Values::hash), alike }
     }
 
     /// Whether it is this finding's.
@@ -244,18 +252,34 @@ impl Accepted {
             let values = values.map(|values| values.iter().map(Values::hash).collect());
             (number(&finding.id), values)
         });
-        Accepted(accepted.collect())
+        Accepted { findings: accepted.collect(), noisy: HashSet::new() }
     }
 
-    /// Whether a comparison that differed just there is accepted.
+    /// Adds the findings of these ids, which lie where the primary differs from itself.
     #[must_use]
-    pub fn covers(&self, places: &Arc<[Place]>) -> bool {
-        let covers = |place: &Place| match self.0.get(&place.finding) {
+    pub fn with_noise<'a>(mut self, findings: impl Iterator<Item = &'a str>) -> Self {
+        self.noisy.extend(findings.map(number));
+        self
+    }
+
+    /// Whether a comparison that differed just there is no mismatch.
+    #[must_use]
+    pub fn covers(&self, places: &[Place]) -> bool {
+        !places.is_empty() && places.iter().all(|place| self.is_noise(place) || self.accepts(place))
+    }
+
+    /// Whether a difference is noise.
+    #[must_use]
+    pub fn is_noise(&self, place: &Place) -> bool {
+        place.alike && self.noisy.contains(&place.finding)
+    }
+
+    fn accepts(&self, place: &Place) -> bool {
+        match self.findings.get(&place.finding) {
             Some(Some(accepted)) => place.values.is_some_and(|values| accepted.contains(&values)),
             Some(None) => true,
             None => false,
-        };
-        !places.is_empty() && places.iter().all(covers)
+        }
     }
 }
 
@@ -313,10 +337,10 @@ mod tests {
         let mut one = finding("/n", Severity::Value);
         one.state = State::Accepted;
         let other = Finding { id: "ffff".to_owned(), ..one.clone() };
-        let place = |finding: &Finding, from: Option<&str>| Place::new(finding, from.map(values).as_ref());
-        let covers = |accepted: &[&Finding], places: &[Place]| {
-            Accepted::of(accepted.iter().copied()).covers(&Arc::from(places))
-        };
+        let place =
+            |finding: &Finding, from: Option<&str>| Place::new(&finding.id, from.map(values).as_ref(), false);
+        let covers =
+            |accepted: &[&Finding], places: &[Place]| Accepted::of(accepted.iter().copied()).covers(places);
         assert!(covers(&[&one], &[place(&one, Some("1")), place(&one, None)]));
         assert!(!covers(&[&one], &[place(&one, Some("1")), place(&other, Some("1"))]));
         assert!(!covers(&[&one], &[]));
@@ -328,6 +352,15 @@ mod tests {
         assert!(covers(&[&one, &other], &[place(&one, Some("1")), place(&other, None)]));
         assert!(!covers(&[&one], &[place(&one, Some("2"))]));
         assert!(!covers(&[&one], &[place(&one, None)]), "values that are not known are not accepted");
+    }
+
+    #[test]
+    fn noise_covers_what_is_alike_only() {
+        let noisy = Accepted::default().with_noise(["0a1b2c3d4e5f"].into_iter());
+        let place = |alike| Place::new("0a1b2c3d4e5f", None, alike);
+        assert!(noisy.covers(&[place(true)]));
+        assert!(!noisy.covers(&[place(false)]));
+        assert!(!noisy.covers(&[place(true), Place::new("ffff", None, true)]));
     }
 
     #[test]

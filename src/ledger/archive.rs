@@ -6,11 +6,13 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::books::{Books, Placed};
+use super::evidence::Page;
 use super::finding::Finding;
 use super::findings::Findings;
 use super::lock;
@@ -28,9 +30,21 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS findings (
         id TEXT PRIMARY KEY,
         document TEXT NOT NULL
-    ) STRICT;";
-/// How long a finding that changed may wait to be written.
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS evidence (
+        epoch INTEGER NOT NULL,
+        route TEXT NOT NULL,
+        key TEXT NOT NULL,
+        document TEXT NOT NULL,
+        written_ms INTEGER NOT NULL,
+        PRIMARY KEY (epoch, route, key)
+    ) STRICT, WITHOUT ROWID;";
+/// How long a finding or evidence that changed may wait to be written.
 const PACE: Duration = Duration::from_secs(1);
+/// Evidence not written for so long lies outside every window: 25 hours, in milliseconds.
+const EVIDENCE_AGE: i64 = 25 * 3600 * 1000;
+/// How often evidence that is too old is deleted.
+const PRUNE: Duration = Duration::from_secs(60);
 
 /// What bounds the archive.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +70,7 @@ struct Shared {
     waiting: Mutex<Waiting>,
     wake: Condvar,
     disk: Mutex<Disk>,
-    findings: Arc<Mutex<Findings>>,
+    keeps: Keeps,
     store: StateStore,
     metrics: Arc<Metrics>,
 }
@@ -74,6 +88,16 @@ struct Disk {
     /// Of all samples, as SQLite counts.
     bytes: i64,
     most: i64,
+    pruned: Option<Instant>,
+}
+
+/// What is written once it has changed.
+#[derive(Debug)]
+pub struct Keeps {
+    /// All findings.
+    pub findings: Arc<Mutex<Findings>>,
+    /// All evidence.
+    pub books: Arc<Books>,
 }
 
 /// What an earlier run left.
@@ -103,19 +127,22 @@ impl Archive {
     pub fn open(
         directory: &Path,
         bounds: Bounds,
-        findings: Arc<Mutex<Findings>>,
+        keeps: Keeps,
         store: StateStore,
         metrics: Arc<Metrics>,
     ) -> Result<(Self, Restored), StateError> {
         let path = directory.join("samples.db");
-        let (disk, restored) = Disk::open(&path, bounds.stored)
-            .map_err(|source| StateError::File { path: path.clone(), source })?;
+        let failed = |source| StateError::File { path: path.clone(), source };
+        let (disk, restored) = Disk::open(&path, bounds.stored).map_err(failed)?;
+        for placed in disk.pages(keeps.books.epoch()).map_err(failed)? {
+            keeps.books.restore(None, &placed);
+        }
         let shared = Arc::new(Shared {
             bounds,
             waiting: Mutex::default(),
             wake: Condvar::new(),
             disk: Mutex::new(disk),
-            findings,
+            keeps,
             store,
             metrics,
         });
@@ -204,10 +231,10 @@ impl Shared {
             waiting.samples.pop_front();
             waiting.bytes -= sample.size();
             drop(waiting);
-            lock(&self.findings).forget_samples(&gone);
+            lock(&self.keeps.findings).forget_samples(&gone);
         }
         let (changed, transitions) = {
-            let mut findings = lock(&self.findings);
+            let mut findings = lock(&self.keeps.findings);
             findings.settle(Utc::now());
             (findings.take_changed(), findings.take_transitions())
         };
@@ -219,6 +246,11 @@ impl Shared {
         }
         if let Err(error) = disk.save(&changed) {
             tracing::warn!(%error, "findings cannot be kept: samples.db cannot be written");
+        }
+        // The epoch is read first: pages taken after it changed would be of the next one.
+        let epoch = self.keeps.books.epoch();
+        if let Err(error) = disk.save_evidence(epoch, &self.keeps.books.take_changed()) {
+            tracing::warn!(%error, "evidence cannot be kept: samples.db cannot be written");
         }
     }
 }
@@ -241,7 +273,7 @@ impl Disk {
         let findings = findings(&connection)?;
         let named = findings.iter().flat_map(|finding| finding.samples.iter().copied()).max();
         let last_sample = u64::try_from(last).unwrap_or(0).max(named.unwrap_or(0));
-        let disk = Disk { connection, bytes, most: signed(most) };
+        let disk = Disk { connection, bytes, most: signed(most), pruned: None };
         Ok((disk, Restored { findings, last_sample }))
     }
 
@@ -286,6 +318,40 @@ impl Disk {
             )?;
         }
         transaction.commit()
+    }
+
+    /// Stores evidence of `epoch`, and now and then deletes what is of another or too old.
+    fn save_evidence(&mut self, epoch: i64, pages: &[Placed]) -> rusqlite::Result<()> {
+        let now = Utc::now().timestamp_millis();
+        let prune = self.pruned.is_none_or(|at| at.elapsed() >= PRUNE);
+        if pages.is_empty() && !prune {
+            return Ok(());
+        }
+        let transaction = self.connection.transaction()?;
+        for Placed { route, page } in pages {
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO evidence VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![epoch, route, page.key, page.document, now])?;
+        }
+        if prune {
+            let old = "DELETE FROM evidence WHERE epoch <> ?1 OR written_ms < ?2";
+            transaction.execute(old, params![epoch, now - EVIDENCE_AGE])?;
+        }
+        transaction.commit()?;
+        if prune {
+            self.pruned = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// The evidence of `epoch`.
+    fn pages(&self, epoch: i64) -> rusqlite::Result<Vec<Placed>> {
+        let mut statement =
+            self.connection.prepare("SELECT route, key, document FROM evidence WHERE epoch = ?1")?;
+        let pages = statement.query_map([epoch], |row| {
+            Ok(Placed { route: row.get(0)?, page: Page { key: row.get(1)?, document: row.get(2)? } })
+        })?;
+        pages.collect()
     }
 
     fn sample(&self, id: u64) -> rusqlite::Result<Option<Sample>> {

@@ -1,21 +1,33 @@
-//! What was seen of a route's comparisons, kept so that the gate can judge it.
+//! What was seen of a route's comparisons in one epoch, kept so that the gate can judge it.
 //!
-//! Evidence is counted per distinct target: one target counts at most [`PER_TARGET`] times, its latest first, so
-//! that one URL asked a thousand times is not a thousand comparisons.
+//! Two views of the same requests, both bounded: the latest comparisons of each target, since one URL asked a thousand
+//! times is not a thousand comparisons; and a bucket for each minute, for rates and times. Each target and each minute
+//! is one document in the store.
 
-use std::collections::{HashMap, VecDeque};
+mod tally;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+pub use self::tally::Tally;
 use super::acceptance::{Accepted, Place};
 use super::finding::Finding;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Reason};
 use crate::side::Pair;
 
 /// How often one target counts.
-pub const PER_TARGET: u8 = 3;
-/// Entries kept a route; the oldest go first.
-const KEPT: usize = 20_000;
+pub const PER_TARGET: usize = 3;
+/// Targets remembered; further ones are not evidence.
+const TARGETS: usize = 20_000;
+/// Pairs of leg times kept a minute: a uniform sample of them.
+const PAIRS: usize = 256;
+/// Confirmed mismatches of a minute kept with their places.
+const CONFIRMED: usize = 32;
+/// One minute in milliseconds.
+const MINUTE: i64 = 60_000;
 
 /// One request of a compared route, as the gate needs it.
 #[derive(Debug, Clone)]
@@ -26,16 +38,20 @@ pub struct Entry {
     pub target: u64,
     /// How it ended.
     pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
     /// Whether both legs answered 2xx.
     pub success: bool,
-    /// Leg times; zero where there was no leg.
-    pub times: Pair32,
-    /// Where it differed, if it is for accepted findings to say whether it is a mismatch; none if it is settled.
-    pub differs: Option<Arc<[Place]>>,
+    /// Leg times, if there were two legs.
+    pub times: Option<Pair32>,
+    /// How it differed.
+    pub differs: Differs,
+    /// Whether a write or a change of data is known that explains a transient.
+    pub explained: bool,
 }
 
 /// Leg times in microseconds, compact.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pair32 {
     /// Of *from*.
     pub from: u32,
@@ -43,31 +59,79 @@ pub struct Pair32 {
     pub to: u32,
 }
 
-/// The entries of one route.
-#[derive(Debug, Default)]
-pub struct Evidence {
-    entries: VecDeque<Entry>,
+/// How a comparison differed, as far as later judgements may judge it again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Differs {
+    /// Not at all.
+    #[default]
+    #[serde(rename = "n")]
+    No,
+    /// In a way that nothing can cover.
+    #[serde(rename = "y")]
+    Yes,
+    /// At these places; accepted findings and noise say whether it is a mismatch.
+    #[serde(rename = "p")]
+    At(Arc<[Place]>),
 }
 
-/// A route's evidence, counted.
-#[derive(Debug, Clone, Default)]
-pub struct Tally {
-    /// Comparisons that count: at most [`PER_TARGET`] a target.
-    pub counted: u64,
-    /// Of these, equal answers that were not 2xx.
-    pub equal_failures: u64,
-    /// Of these, mismatches.
-    pub mismatches: u64,
-    /// Shadow failures among requests that were shadowed.
-    pub shadow_failures: u64,
-    /// Requests that were shadowed: compared or failed.
-    pub shadowed: u64,
-    /// Requests that should have been compared and were not.
-    pub uncompared: u64,
-    /// All requests of the route that could have been compared.
-    pub all: u64,
-    /// Pairs of leg times, in seconds, one a compared request.
-    pub pairs: Vec<(f64, f64)>,
+/// One document of a book, to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// `t` and the target, or `m` and the minute.
+    pub key: String,
+    /// JSON.
+    pub document: String,
+}
+
+/// The evidence of one route, gathered by one replica.
+#[derive(Debug, Default)]
+pub struct Book {
+    targets: HashMap<u64, Target>,
+    minutes: BTreeMap<i64, Minute>,
+    changed_targets: HashSet<u64>,
+    changed_minutes: HashSet<i64>,
+}
+
+/// The latest comparisons of one target.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Target {
+    /// At most [`PER_TARGET`], oldest first.
+    #[serde(rename = "l")]
+    latest: Vec<Compared>,
+    /// When it counted for the first, second and third time.
+    #[serde(rename = "r")]
+    reached: Vec<i64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Compared {
+    #[serde(rename = "a")]
+    at_ms: i64,
+    #[serde(rename = "s")]
+    success: bool,
+    #[serde(rename = "d")]
+    differs: Differs,
+}
+
+/// What happened in one minute.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Minute {
+    all: u64,
+    shadowed: u64,
+    compared: u64,
+    /// Comparisons that differed, whatever became of them.
+    differed: u64,
+    shadow_failures: u64,
+    uncompared: u64,
+    transients: u64,
+    unexplained: u64,
+    noise: u64,
+    /// Pairs of leg times seen; those kept are a sample.
+    timed: u64,
+    pairs: Vec<(u32, u32)>,
+    confirmed: Vec<(i64, Differs)>,
+    /// When the last confirmed mismatch came that is not in the list.
+    beyond: Option<i64>,
 }
 
 // === impl Pair32 ===
@@ -79,131 +143,173 @@ impl From<&Pair<Duration>> for Pair32 {
     }
 }
 
+// === impl Differs ===
+
+impl Differs {
+    /// Whether it is a mismatch by what is accepted, and known as noise, now.
+    #[must_use]
+    pub fn is_mismatch(&self, accepted: &Accepted) -> bool {
+        match self {
+            Differs::No => false,
+            Differs::Yes => true,
+            Differs::At(places) => !accepted.covers(places),
+        }
+    }
+
+    fn includes(&self, finding: &Finding) -> bool {
+        match self {
+            Differs::No | Differs::Yes => false,
+            Differs::At(places) => places.iter().any(|place| place.is_of(finding)),
+        }
+    }
+}
+
 // === impl Entry ===
 
 impl Entry {
-    /// Whether it is a mismatch by what is accepted now.
-    fn is_mismatch(&self, accepted: &Accepted) -> bool {
-        match &self.differs {
-            Some(places) => !accepted.covers(places),
-            None => self.outcome == Outcome::Mismatch,
+    /// Whether two answers were compared to an end that says something: an unconfirmed mismatch says nothing.
+    fn is_compared(&self) -> bool {
+        match self.outcome {
+            Outcome::Match | Outcome::Accepted | Outcome::Transient | Outcome::Noise => true,
+            Outcome::Mismatch => self.reason != Reason::Unconfirmed,
+            Outcome::ShadowFailed
+            | Outcome::PrimaryFailed
+            | Outcome::Shed
+            | Outcome::Skipped
+            | Outcome::Incomplete => false,
         }
+    }
+
+    /// Whether the shadow failed, or was not asked because it had failed.
+    fn is_shadow_failure(&self) -> bool {
+        self.outcome == Outcome::ShadowFailed
+            || (self.outcome == Outcome::Shed && self.reason == Reason::Breaker)
     }
 }
 
-// === impl Evidence ===
+// === impl Book ===
 
-impl Evidence {
-    /// Adds one entry; the oldest goes where there is no room.
-    pub fn push(&mut self, entry: Entry) {
-        if self.entries.len() >= KEPT {
-            self.entries.pop_front();
+impl Book {
+    /// Takes in one request.
+    pub fn add(&mut self, entry: Entry) {
+        let minute = entry.at_ms.div_euclid(MINUTE);
+        self.minutes.entry(minute).or_default().add(&entry);
+        self.changed_minutes.insert(minute);
+        if !entry.is_compared() {
+            return;
         }
-        self.entries.push_back(entry);
+        if self.targets.len() < TARGETS || self.targets.contains_key(&entry.target) {
+            let Entry { at_ms, success, differs, target, .. } = entry;
+            self.targets.entry(target).or_default().add(Compared { at_ms, success, differs });
+            self.changed_targets.insert(target);
+        }
     }
 
-    /// What came at or after `since_ms`, newest first: a copy, so that it can be counted without holding a lock.
-    #[must_use]
-    pub fn since(&self, since_ms: i64) -> Vec<Entry> {
-        self.entries.iter().rev().filter(|entry| entry.at_ms >= since_ms).cloned().collect()
+    /// Forgets what is older than `since_ms`.
+    pub fn forget_before(&mut self, since_ms: i64) {
+        self.minutes = self.minutes.split_off(&since_ms.div_euclid(MINUTE));
+        let is_recent = |target: &Target| target.latest.last().is_some_and(|last| last.at_ms >= since_ms);
+        self.targets.retain(|_, target| is_recent(target));
     }
-}
 
-impl Evidence {
+    /// What changed since the last call, as documents.
+    pub fn take_changed(&mut self) -> Vec<Page> {
+        let targets = std::mem::take(&mut self.changed_targets);
+        let minutes = std::mem::take(&mut self.changed_minutes);
+        let targets = targets.iter().filter_map(|key| page(format!("t{key:016x}"), self.targets.get(key)?));
+        let minutes = minutes.iter().filter_map(|key| page(format!("m{key}"), self.minutes.get(key)?));
+        targets.chain(minutes).collect()
+    }
+
+    /// Takes up a document; one that cannot be read is left out.
+    pub fn restore(&mut self, key: &str, document: &str) {
+        if let Some(target) = key.strip_prefix('t') {
+            let read = (u64::from_str_radix(target, 16), serde_json::from_str::<Target>(document));
+            if let (Ok(key), Ok(target)) = read
+                && (self.targets.len() < TARGETS || self.targets.contains_key(&key))
+            {
+                self.targets.insert(key, target);
+            }
+        } else if let Some(minute) = key.strip_prefix('m') {
+            let read = (minute.parse(), serde_json::from_str::<Minute>(document));
+            if let (Ok(key), Ok(minute)) = read {
+                self.minutes.insert(key, minute);
+            }
+        }
+    }
+
     /// How many comparisons are kept, and in how many of them the finding occurred.
     #[must_use]
     pub fn occurrences(&self, finding: &Finding) -> (u64, u64) {
-        let compared =
-            |entry: &&Entry| matches!(entry.outcome, Outcome::Match | Outcome::Accepted | Outcome::Mismatch);
-        let occurred = |entry: &Entry| {
-            entry.differs.iter().any(|places| places.iter().any(|place| place.is_of(finding)))
-        };
-        self.entries
-            .iter()
-            .filter(compared)
-            .fold((0, 0), |(all, with), entry| (all + 1, with + u64::from(occurred(entry))))
+        let kept = self.targets.values().flat_map(|target| &target.latest);
+        kept.fold((0, 0), |(all, with), kept| (all + 1, with + u64::from(kept.differs.includes(finding))))
     }
 }
 
-// === impl Tally ===
+fn page(key: String, of: &impl Serialize) -> Option<Page> {
+    Some(Page { key, document: serde_json::to_string(of).ok()? })
+}
 
-impl Tally {
-    /// Counts `entries`, which come newest first, by what is accepted now.
-    #[must_use]
-    pub fn of(entries: &[Entry], accepted: &Accepted) -> Self {
-        let mut tally = Tally::default();
-        let mut seen: HashMap<u64, u8> = HashMap::new();
-        for entry in entries {
-            tally.add(entry, accepted, &mut seen);
+// === impl Target ===
+
+impl Target {
+    fn add(&mut self, compared: Compared) {
+        if self.reached.len() < PER_TARGET {
+            self.reached.push(compared.at_ms);
         }
-        tally
+        if self.latest.len() >= PER_TARGET {
+            self.latest.remove(0);
+        }
+        self.latest.push(compared);
     }
+}
 
-    fn add(&mut self, entry: &Entry, accepted: &Accepted, seen: &mut HashMap<u64, u8>) {
+// === impl Minute ===
+
+impl Minute {
+    fn add(&mut self, entry: &Entry) {
         self.all += 1;
+        self.shadowed += u64::from(entry.is_compared() || entry.is_shadow_failure());
+        self.compared += u64::from(entry.is_compared());
+        self.shadow_failures += u64::from(entry.is_shadow_failure());
+        let differed = matches!(entry.outcome, Outcome::Transient | Outcome::Noise | Outcome::Mismatch);
+        self.differed += u64::from(differed);
         match entry.outcome {
-            Outcome::Match | Outcome::Accepted | Outcome::Mismatch => {
-                self.add_comparison(entry, accepted, seen);
+            Outcome::Transient => {
+                self.transients += 1;
+                self.unexplained += u64::from(!entry.explained);
             }
-            Outcome::ShadowFailed => {
-                self.shadowed += 1;
-                self.shadow_failures += 1;
-            }
+            Outcome::Noise => self.noise += 1,
+            Outcome::Mismatch if entry.reason == Reason::Unconfirmed => self.uncompared += 1,
+            Outcome::Mismatch => self.confirm(entry),
             Outcome::Shed | Outcome::Incomplete | Outcome::Skipped => self.uncompared += 1,
-            Outcome::PrimaryFailed => {}
+            Outcome::Match | Outcome::Accepted | Outcome::ShadowFailed | Outcome::PrimaryFailed => {}
+        }
+        if let Some(times) = entry.times {
+            self.time(times);
         }
     }
 
-    fn add_comparison(&mut self, entry: &Entry, accepted: &Accepted, seen: &mut HashMap<u64, u8>) {
-        self.shadowed += 1;
-        self.pairs.push((f64::from(entry.times.from) / 1e6, f64::from(entry.times.to) / 1e6));
-        let times = seen.entry(entry.target).or_insert(0);
-        if *times >= PER_TARGET {
-            return;
+    fn confirm(&mut self, entry: &Entry) {
+        if self.confirmed.len() < CONFIRMED {
+            self.confirmed.push((entry.at_ms, entry.differs.clone()));
+        } else {
+            self.beyond = Some(entry.at_ms);
         }
-        *times += 1;
-        self.counted += 1;
-        if entry.is_mismatch(accepted) {
-            self.mismatches += 1;
-        } else if !entry.success {
-            self.equal_failures += 1;
+    }
+
+    /// Keeps a pair so that each of the minute's is kept with the same probability.
+    fn time(&mut self, Pair32 { from, to }: Pair32) {
+        self.timed += 1;
+        if self.pairs.len() < PAIRS {
+            self.pairs.push((from, to));
+        } else if let Ok(place) = usize::try_from(fastrand::u64(..self.timed))
+            && let Some(kept) = self.pairs.get_mut(place)
+        {
+            *kept = (from, to);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(target: u64, outcome: Outcome) -> Entry {
-        Entry { at_ms: 10, target, outcome, success: true, times: Pair32::default(), differs: None }
-    }
-
-    #[test]
-    fn one_target_counts_three_times_however_often_it_is_asked() {
-        let mut evidence = Evidence::default();
-        for _ in 0..300 {
-            evidence.push(entry(7, Outcome::Match));
-        }
-        let tally = Tally::of(&evidence.since(0), &Accepted::default());
-        assert_eq!((tally.counted, tally.all), (3, 300));
-    }
-
-    #[test]
-    fn what_is_older_than_the_window_does_not_count() {
-        let mut evidence = Evidence::default();
-        evidence.push(entry(1, Outcome::Match));
-        assert_eq!(Tally::of(&evidence.since(11), &Accepted::default()).counted, 0);
-        assert_eq!(Tally::of(&evidence.since(10), &Accepted::default()).counted, 1);
-    }
-
-    #[test]
-    fn the_latest_of_a_target_count_first() {
-        let mut evidence = Evidence::default();
-        for _ in 0..5 {
-            evidence.push(entry(1, Outcome::Match));
-        }
-        evidence.push(entry(1, Outcome::Mismatch));
-        assert_eq!(Tally::of(&evidence.since(0), &Accepted::default()).mismatches, 1);
-    }
-}
+mod tests;

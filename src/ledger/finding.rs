@@ -1,6 +1,7 @@
 //! A finding: all differences of one cause (route, index-free path, kind, class), counted, with samples.
 
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,6 +16,8 @@ use crate::side::Pair;
 pub const SAMPLES: usize = 3;
 /// Comparisons of its route without it, after which a finding whose samples agree is resolved.
 const LATER: u64 = 30;
+/// How often, at most, a confirmed cause and the samples of a finding are asked again.
+pub(super) const AGAIN: Duration = Duration::from_secs(60);
 /// Where the differences of a route go that are more than it may have findings.
 pub const OVERFLOW: &str = "**";
 
@@ -29,6 +32,8 @@ pub struct Signature {
     pub kind: Kind,
     /// Why.
     pub class: Class,
+    /// Whether it is of differences that were gone when asked again, which nothing explains.
+    pub transient: bool,
 }
 
 /// Whether a finding still counts against a flip.
@@ -78,6 +83,12 @@ pub struct Finding {
     /// What was accepted; null unless it is.
     #[serde(default)]
     pub accepted: Option<Acceptance>,
+    /// Whether it is of differences that were gone when asked again, which nothing explains.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub transient: bool,
+    /// How often it occurred with values that noise could not explain.
+    #[serde(default)]
+    pub unlike: u64,
     /// What has been seen of it in this run.
     #[serde(skip)]
     pub(super) watch: Watch,
@@ -92,6 +103,10 @@ pub(super) struct Watch {
     pub(super) counted_at: u64,
     /// Its samples that agreed when they were asked again, since it last occurred.
     pub(super) agreed: Vec<u64>,
+    /// When a recheck last confirmed it.
+    pub(super) confirmed: Option<Instant>,
+    /// When its samples were last asked again.
+    pub(super) asked: Option<Instant>,
 }
 
 /// Writes a time as RFC 3339 in UTC with milliseconds.
@@ -111,18 +126,27 @@ fn named<'de, T: FromStr<Err: std::fmt::Display>, D: Deserializer<'de>>(from: D)
 
 impl Signature {
     pub(super) fn of(route: usize, difference: &Difference) -> Self {
-        Signature { route, path: difference.path.clone(), kind: difference.kind, class: difference.class }
+        let Difference { path, kind, class, .. } = difference;
+        Signature { route, path: path.clone(), kind: *kind, class: *class, transient: false }
     }
 
     pub(super) fn overflow(route: usize) -> Self {
-        Signature { route, path: OVERFLOW.into(), kind: Kind::Body, class: Class::Value }
+        Signature { route, path: OVERFLOW.into(), kind: Kind::Body, class: Class::Value, transient: false }
     }
 
-    fn id(&self, label: &str) -> String {
+    /// The same, of differences that were gone when asked again.
+    pub(super) fn transient(self) -> Self {
+        Signature { transient: true, ..self }
+    }
+
+    pub(super) fn id(&self, label: &str) -> String {
         let mut hash = Sha256::new();
         for part in [label, &self.path, self.kind.as_str(), self.class.as_str()] {
             hash.update(part.as_bytes());
             hash.update([0]);
+        }
+        if self.transient {
+            hash.update(b"transient");
         }
         hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
@@ -156,6 +180,7 @@ impl Finding {
         now: DateTime<Utc>,
     ) -> Self {
         let overflow = signature.path == OVERFLOW;
+        let sentence = super::sentence::sentence(Some(label), names, difference);
         Finding {
             id: signature.id(label),
             route: label.to_owned(),
@@ -169,13 +194,23 @@ impl Finding {
             last_seen: now,
             sentence: if overflow {
                 format!("More than {PER_ROUTE} different findings on {label}; the rest is counted here.")
+            } else if signature.transient {
+                format!("For a moment only, and no known write explains it: {sentence}")
             } else {
-                super::sentence::sentence(Some(label), names, difference)
+                sentence
             },
             samples: Vec::new(),
             accepted: None,
+            transient: signature.transient,
+            unlike: 0,
             watch: Watch::default(),
         }
+    }
+
+    /// What makes it this finding, where its route has this index.
+    pub(super) fn signature(&self, route: usize) -> Signature {
+        let Finding { kind, class, transient, .. } = *self;
+        Signature { route, path: self.path.clone(), kind, class, transient }
     }
 
     /// Notes that it occurred with these values in the route's comparison of this number; tells why it reopens, if it
@@ -212,6 +247,16 @@ impl Finding {
                 format!("{samples} samples agreed when asked again, and {later} later comparisons"),
             )
         })
+    }
+
+    /// A sample that should be asked again, if the cause may be gone and it has not been asked for a while.
+    pub(super) fn sample_to_ask(&self, comparisons: u64) -> Option<u64> {
+        let later = comparisons.saturating_sub(self.watch.occurred_at);
+        let is_due = self.state == State::Open
+            && later >= LATER
+            && self.watch.asked.is_none_or(|asked| asked.elapsed() >= AGAIN);
+        let waits = |id: &&u64| !self.watch.agreed.contains(id);
+        if is_due { self.samples.iter().find(waits).copied() } else { None }
     }
 
     /// Counts the route's comparisons since the last time for the share that is accepted.

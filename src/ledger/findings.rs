@@ -1,12 +1,14 @@
 //! All findings, at most [`PER_ROUTE`] a route and one for what is beyond.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
 use super::acceptance::{Acceptance, Accepted, Values};
-use super::finding::{Finding, OVERFLOW, SAMPLES, Signature, State};
-use crate::compare::{Comparison, Difference, Severity};
+use super::finding::{AGAIN, Finding, OVERFLOW, SAMPLES, Signature, State};
+use super::noise::could_be_noise;
+use crate::compare::{Comparison, Difference, Kind, Severity};
 use crate::side::Pair;
 use crate::state::{AuditEntry, rfc3339};
 
@@ -69,8 +71,7 @@ impl Findings {
                 }
                 (None, None) => {}
             }
-            let Finding { kind, class, .. } = finding;
-            let signature = Signature { route, path: finding.path.clone(), kind, class };
+            let signature = finding.signature(route);
             self.by_signature.insert(signature, finding);
         }
     }
@@ -83,14 +84,14 @@ impl Findings {
     /// Counts one difference and returns its finding.
     pub fn count(
         &mut self,
-        route: usize,
+        mut signature: Signature,
         label: &str,
         names: &Pair<String>,
         difference: &Difference,
         values: &Values,
         now: DateTime<Utc>,
     ) -> &Finding {
-        let mut signature = Signature::of(route, difference);
+        let route = signature.route;
         let known = self.per_route.entry(route).or_insert(0);
         let is_new = !self.by_signature.contains_key(&signature);
         if is_new && *known >= PER_ROUTE {
@@ -106,10 +107,58 @@ impl Findings {
             .by_signature
             .entry(signature)
             .or_insert_with_key(|signature| Finding::new(signature, label, names, difference, now));
+        finding.unlike += u64::from(!could_be_noise(difference));
         if let Some(reason) = finding.occur(values, comparison, now) {
             change(&mut self.transitions, finding, State::Open, reason, now);
         }
         finding
+    }
+
+    /// Notes that a recheck confirmed these differences.
+    pub fn confirm(&mut self, route: usize, differences: &[Difference]) {
+        for difference in differences {
+            if let Some(finding) = self.by_signature.get_mut(&Signature::of(route, difference)) {
+                finding.watch.confirmed = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Whether a recheck confirmed this difference a short while ago.
+    #[must_use]
+    pub fn was_confirmed(&self, route: usize, difference: &Difference) -> bool {
+        let finding = self.by_signature.get(&Signature::of(route, difference));
+        let confirmed = finding.and_then(|finding| finding.watch.confirmed);
+        confirmed.is_some_and(|confirmed| confirmed.elapsed() < AGAIN)
+    }
+
+    /// Resolves the findings of a route at which nothing but noise was seen.
+    pub fn settle_noise(&mut self, route: usize, noisy: &[String], now: DateTime<Utc>) {
+        for (signature, finding) in &mut self.by_signature {
+            let is_noise = signature.route == route
+                && signature.kind == Kind::Changed
+                && finding.unlike == 0
+                && finding.state == State::Open
+                && noisy.contains(&signature.path);
+            if is_noise {
+                let reason = "noise: the primary differs from itself there".to_owned();
+                change(&mut self.transitions, finding, State::Resolved, reason, now);
+                self.changed.insert(signature.clone());
+            }
+        }
+    }
+
+    /// At most `most` samples of findings whose cause may be gone.
+    pub fn samples_to_ask(&mut self, most: usize) -> Vec<u64> {
+        let mut due = Vec::new();
+        for (signature, finding) in &mut self.by_signature {
+            let comparisons = self.comparisons.get(&signature.route).copied().unwrap_or(0);
+            if due.len() < most
+                && let Some(sample) = finding.sample_to_ask(comparisons)
+            {
+                due.push(sample);
+            }
+        }
+        due
     }
 
     /// Does what is due by itself: acceptances that expired, causes that are gone.
@@ -147,10 +196,21 @@ impl Findings {
                 continue;
             }
             finding.watch.agreed.retain(|agreed| *agreed != sample);
+            let seen = Signature { transient: false, ..signature.clone() };
             // What was not compared to its end, or has overflowed, shows nothing.
-            if comparison.limited.is_none() && signature.path != OVERFLOW && !occurred.contains(signature) {
+            if comparison.limited.is_none() && signature.path != OVERFLOW && !occurred.contains(&seen) {
                 finding.watch.agreed.push(sample);
+            } else {
+                finding.watch.asked = Some(Instant::now());
             }
+        }
+    }
+
+    /// Notes that a sample could not be asked again.
+    pub fn not_rechecked(&mut self, sample: u64) {
+        let of_sample = |finding: &&mut Finding| finding.samples.contains(&sample);
+        for finding in self.by_signature.values_mut().filter(of_sample) {
+            finding.watch.asked = Some(Instant::now());
         }
     }
 
@@ -203,6 +263,16 @@ impl Findings {
         let rank = |finding: &Finding| (finding.severity, std::cmp::Reverse(finding.count));
         findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.id.cmp(&b.id)));
         findings
+    }
+
+    /// Open findings of these severities that stand against a flip: those of transients do by their share only.
+    #[must_use]
+    pub fn open(&self, severities: &[Severity]) -> Vec<&Finding> {
+        let mut open = self.sorted();
+        open.retain(|finding| {
+            finding.state == State::Open && !finding.transient && severities.contains(&finding.severity)
+        });
+        open
     }
 
     /// How many findings there are of each state and severity.

@@ -7,7 +7,11 @@ pub enum Outcome {
     Match,
     /// All that differs is covered by a rule or an accepted finding.
     Accepted,
-    /// Differs.
+    /// Differed, and agreed when asked again.
+    Transient,
+    /// Differed only where the primary also differs from itself.
+    Noise,
+    /// Differs, confirmed unless the reason says otherwise.
     Mismatch,
     /// No complete answer from the shadow, or 429/503 from it alone.
     ShadowFailed,
@@ -68,6 +72,16 @@ pub enum Reason {
     Memory,
     /// Shed: comparisons waiting.
     Queue,
+    /// Shed: load on the client's side.
+    Load,
+    /// Shed: the shadow failed again and again, and is asked only now and then.
+    Breaker,
+    /// Mismatch: of a cause that was confirmed less than a minute ago.
+    Known,
+    /// Mismatch: could not be asked again.
+    Unconfirmed,
+    /// Transient: no write and no change of data is known that explains it.
+    Unexplained,
     /// Mismatch: a limit of the comparison was reached before it was done.
     Limit,
     /// Incomplete: the client left.
@@ -83,6 +97,8 @@ impl Outcome {
         match self {
             Outcome::Match => "match",
             Outcome::Accepted => "accepted",
+            Outcome::Transient => "transient",
+            Outcome::Noise => "noise",
             Outcome::Mismatch => "mismatch",
             Outcome::ShadowFailed => "shadow_failed",
             Outcome::PrimaryFailed => "primary_failed",
@@ -120,6 +136,11 @@ impl Reason {
             Reason::Connections => "connections",
             Reason::Memory => "memory",
             Reason::Queue => "queue",
+            Reason::Load => "load",
+            Reason::Breaker => "breaker",
+            Reason::Known => "known",
+            Reason::Unconfirmed => "unconfirmed",
+            Reason::Unexplained => "unexplained",
             Reason::Limit => "limit",
             Reason::ClientGone => "client_gone",
             Reason::Dropped => "dropped",

@@ -19,7 +19,7 @@ use super::report::{Direction, Report, TableReport};
 use super::row::Table;
 use super::source::{Batches, Source};
 use super::target::{is_empty, prepare};
-use super::{MigrateError, Options, schema};
+use super::{MigrateError, Options, runs, schema};
 use crate::{dashboard, pg};
 
 /// One copy under way.
@@ -61,7 +61,9 @@ pub(super) async fn copy(from: &Path, to: &str, options: &Options) -> Result<Rep
         schema::apply(&mut connection, &target).await?;
         let run = Run::new(options, &target, &mut connection).await?;
         let second = run.second().await;
-        run.tables(Connections { first: &mut connection, second }, open()?).await?
+        let tables = run.tables(Connections { first: &mut connection, second }, open()?).await?;
+        runs::note(&mut connection, &tables).await.map_err(|error| explain(&error))?;
+        tables
     };
     // What is done is done, however the goodbye goes.
     let _ = connection.close().await;

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
+use super::rechecker::{Conclusion, Desk, Differing};
 use crate::backend::Head;
 use crate::compare::{self, Body, Comparison, Mode, Rules};
 use crate::ledger::outcome::{Outcome, Reason};
@@ -39,8 +40,8 @@ pub struct Job {
     pub legs: Pair<Leg>,
 }
 
-/// One backend's complete answer.
-#[derive(Debug)]
+/// One backend's complete answer. Copies share its body.
+#[derive(Debug, Clone)]
 pub struct Leg {
     /// HTTP status.
     pub status: StatusCode,
@@ -48,7 +49,7 @@ pub struct Leg {
     pub time: Duration,
     headers: HeaderMap,
     framed: bool,
-    captured: Captured,
+    captured: Arc<Captured>,
 }
 
 /// The queue and its threads. Dropping it ends the threads once the queue is empty.
@@ -70,7 +71,7 @@ impl Leg {
     /// A leg from its parts; `framed` says that the body's end shows.
     #[must_use]
     pub fn new(status: StatusCode, headers: HeaderMap, framed: bool, captured: Captured) -> Self {
-        Leg { status, time: captured.time, headers, framed, captured }
+        Leg { status, time: captured.time, headers, framed, captured: Arc::new(captured) }
     }
 
     /// What was kept of the body.
@@ -131,16 +132,17 @@ impl Comparators {
     ///
     /// # Errors
     /// If a thread cannot be started.
-    pub fn start(threads: usize, queue: usize, metrics: &Arc<Metrics>) -> std::io::Result<Self> {
+    pub fn start(threads: usize, queue: usize, metrics: &Arc<Metrics>, desk: Desk) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
         let receiver = Arc::new(Mutex::new(receiver));
+        let desk = Arc::new(desk);
         for number in 0..threads.max(1) {
             let receiver = Arc::clone(&receiver);
-            let metrics = Arc::clone(metrics);
+            let (metrics, desk) = (Arc::clone(metrics), Arc::clone(&desk));
             std::thread::Builder::new()
                 .name(format!("compare-{number}"))
                 .stack_size(STACK)
-                .spawn(move || work(&receiver, &metrics))?;
+                .spawn(move || work(&receiver, &metrics, &desk))?;
         }
         Ok(Comparators { queue: sender, metrics: Arc::clone(metrics) })
     }
@@ -156,46 +158,82 @@ impl Comparators {
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, metrics: &Metrics) {
+fn work(jobs: &Mutex<Receiver<Job>>, metrics: &Metrics, desk: &Desk) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         metrics.compare_queue.dec();
         // A comparison promises not to panic; should one, its request is `incomplete` and the thread lives on.
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compare(job, metrics))).is_err() {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compare(job, metrics, desk))).is_err() {
             tracing::error!("a comparison panicked; please report it with the request that caused it");
         }
     }
 }
 
-fn compare(job: Job, metrics: &Metrics) {
+fn compare(job: Job, metrics: &Metrics, desk: &Desk) {
     let started = Instant::now();
     let Job { ticket, rules, primary, head, legs } = job;
     let whole = Pair { from: legs.from.whole(), to: legs.to.whole() };
     let comparison = compare::compare(legs.from.borrowed(&whole.from), legs.to.borrowed(&whole.to), &rules);
     metrics.compared(started.elapsed(), whole.from.length() + whole.to.length());
-    let compared = Compared {
-        target: head.uri.path_and_query().map_or("/", |target| target.as_str()),
-        primary,
-        times: Pair { from: legs.from.time, to: legs.to.time },
-        success: legs.from.status.is_success() && legs.to.status.is_success(),
-        listed: comparison.differences.len() < rules.limits().differences,
-        comparison,
-    };
-    ticket.compared(&compared, || records(&head, &legs, &whole, &rules));
+    let differing = Differing { ticket, rules, primary, head, legs, comparison, at: Instant::now() };
+    desk.take(differing);
 }
 
-/// Compares two legs on a thread of its own, which has the stack that a comparison may need. None if it was given up.
-pub(super) async fn compare_apart(legs: Pair<Leg>, rules: Arc<Rules>) -> Option<Comparison> {
-    let (told, compared) = oneshot::channel();
+impl Differing {
+    /// Whether every cause is listed: the list was not cut short.
+    pub(super) fn is_listed(&self) -> bool {
+        is_listed(&self.comparison, &self.rules)
+    }
+
+    /// Gives the request its outcome; it must be on a thread with a stack for deep documents.
+    pub(super) fn conclude(self, conclusion: Conclusion) {
+        let listed = self.is_listed();
+        let Differing { ticket, rules, primary, head, legs, comparison, .. } = self;
+        let compared = Compared {
+            target: head.uri.path_and_query().map_or("/", |target| target.as_str()),
+            primary,
+            times: Pair { from: legs.from.time, to: legs.to.time },
+            success: legs.from.status.is_success() && legs.to.status.is_success(),
+            listed,
+            comparison,
+        };
+        let records = || {
+            let whole = Pair { from: legs.from.whole(), to: legs.to.whole() };
+            records(&head, &legs, &whole, &rules)
+        };
+        match conclusion {
+            Conclusion::Settled(confirmation) => ticket.compared(&compared, confirmation, records),
+            Conclusion::Agreed { after, explained } => ticket.transient(&compared, after, explained, records),
+        }
+    }
+}
+
+/// Whether every cause is listed.
+pub(super) fn is_listed(comparison: &Comparison, rules: &Rules) -> bool {
+    comparison.differences.len() < rules.limits().differences
+}
+
+/// Does `work` on a thread of its own, which has the stack that deep documents may need. None if it was given up.
+pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (told, done) = oneshot::channel();
     let work = move || {
-        let whole = Pair { from: legs.from.whole(), to: legs.to.whole() };
         // Nobody waits any more where the caller has left.
-        let _ =
-            told.send(compare::compare(legs.from.borrowed(&whole.from), legs.to.borrowed(&whole.to), &rules));
+        let _ = told.send(work());
     };
     std::thread::Builder::new().name("recheck".into()).stack_size(STACK).spawn(work).ok()?;
-    compared.await.ok()
+    done.await.ok()
+}
+
+/// Compares two legs and gives them back. None if it was given up.
+pub(super) async fn compare_apart(legs: Pair<Leg>, rules: Arc<Rules>) -> Option<(Comparison, Pair<Leg>)> {
+    let work = move || {
+        let whole = Pair { from: legs.from.whole(), to: legs.to.whole() };
+        let comparison =
+            compare::compare(legs.from.borrowed(&whole.from), legs.to.borrowed(&whole.to), &rules);
+        (comparison, legs)
+    };
+    apart(work).await
 }
 
 /// Both legs for a sample. The patch is made from the bodies as they are shown, so it cannot hold a secret either.

@@ -179,7 +179,7 @@ async fn accepting_judges_stored_evidence_again_and_opening_takes_it_back() {
     flipgate.assert_outcomes(&[("match", 1), ("mismatch", 2)]).await;
     let finding = flipgate.findings().await.remove(0);
     assert_eq!(finding["severity"], "breaking");
-    assert!(gate(&flipgate).await.0.contains("2 mismatches in 3 comparisons"));
+    assert!(gate(&flipgate).await.0.contains("2 mismatches in 3 distinct comparisons"));
 
     let (status, accepted) =
         judge(&flipgate, &finding, json!({"state": "accepted", "note": "we know"})).await;
@@ -188,7 +188,7 @@ async fn accepting_judges_stored_evidence_again_and_opening_takes_it_back() {
         (200, &json!("accepted"), &json!("we know"))
     );
     let (hint, open) = gate(&flipgate).await;
-    assert!(hint.contains("0 mismatches in 3 comparisons"), "{hint}");
+    assert!(hint.contains("0 mismatches in 3 distinct comparisons"), "{hint}");
     assert_eq!(open, 0);
     flipgate.get("/read/renamed").await;
     let metrics = flipgate.assert_outcomes(&[("match", 1), ("mismatch", 2), ("accepted", 1)]).await;
@@ -202,7 +202,7 @@ async fn accepting_judges_stored_evidence_again_and_opening_takes_it_back() {
     let (status, opened) =
         judge(&flipgate, &finding, json!({"state": "open", "note": "not after all"})).await;
     assert_eq!((status, &opened["state"], &opened["accepted"]), (200, &json!("open"), &Value::Null));
-    assert!(gate(&flipgate).await.0.contains("1 mismatches in 1 comparisons"));
+    assert!(gate(&flipgate).await.0.contains("3 mismatches in 4 distinct comparisons"));
     let wanted = [("reopen", "not after all"), ("accept", "we know")]
         .map(|(action, reason)| (action.to_owned(), "operator".to_owned(), reason.to_owned()));
     assert_eq!(audited(&flipgate).await, wanted);
@@ -228,7 +228,7 @@ async fn an_acceptance_covers_a_frequent_cause() {
         assert!(gate(&flipgate).await.0.contains("1 mismatches"), "{accepted} of 4 accepted");
         assert_eq!(judge(&flipgate, finding, json!({"state": "accepted"})).await.0, 200);
     }
-    assert!(gate(&flipgate).await.0.contains("0 mismatches in 1 comparisons"));
+    assert!(gate(&flipgate).await.0.contains("0 mismatches in 1 distinct comparisons"));
     flipgate.get("/read/a").await;
     flipgate.assert_outcomes(&[("mismatch", 1), ("accepted", 1)]).await;
 }

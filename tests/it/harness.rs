@@ -68,7 +68,10 @@ impl Setup {
     pub(crate) fn with_config(from: &str, to: &str, config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("flipgate.toml");
-        std::fs::write(&file, config).unwrap();
+        // Unless a test is about it, a mismatch counts at once, and no backend is asked more than clients ask.
+        let recheck =
+            if config.contains("[recheck]") { "" } else { "\n[recheck]\nafter = []\ncontrol_share = 0.0\n" };
+        std::fs::write(&file, format!("{config}{recheck}")).unwrap();
         let state = dir.path().join("state");
         let mut arguments: Vec<String> =
             ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"].map(str::to_owned).to_vec();

@@ -34,6 +34,9 @@ pub(super) fn backends(
             fallback: variables.database_url.as_deref(),
         },
     };
+    if flags.self_check {
+        return self_checked(written, problems);
+    }
     let Pair { from, to } = written.map(|written| written.resolve(problems));
     let backends = Pair { from: from?, to: to? };
     if backends.from.name == backends.to.name {
@@ -46,6 +49,17 @@ pub(super) fn backends(
         ));
     }
     Some(backends)
+}
+
+/// *from* behind both names: what differs then is the comparison's own doing. *to* need not be given.
+fn self_checked(written: Pair<Written<'_>>, problems: &mut Problems) -> Option<Pair<BackendConfig>> {
+    let name = match written.to.resolve(&mut Problems(Vec::new())) {
+        Some(to) => to.name,
+        None => "postgres".to_owned(),
+    };
+    let from = written.from.resolve(problems)?;
+    let to = BackendConfig { name, ..from.clone() };
+    Some(Pair { from, to })
 }
 
 /// One backend as the sources of configuration name it.

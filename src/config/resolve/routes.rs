@@ -37,6 +37,13 @@ pub(super) fn rules_of(file: &File, pattern: &str, problems: &mut Problems) -> O
     problems.note(written(spec, &common).map_err(|why| format!("route `{pattern}`: {why}")))
 }
 
+/// The rules of every route, as written: what a fingerprint is taken of.
+pub(super) fn written_rules(file: &File) -> Vec<(String, Option<RulesSpec>)> {
+    // Whatever is wrong has been told already.
+    let Some((specs, common)) = specs(file, &mut Problems(Vec::new())) else { return Vec::new() };
+    specs.iter().map(|spec| (spec.pattern.clone(), written(spec, &common).ok())).collect()
+}
+
 /// Every route that preset and file name, and what holds for all of them.
 fn specs(file: &File, problems: &mut Problems) -> Option<(Vec<RouteSpec>, Common)> {
     let preset = file.preset.as_deref().unwrap_or("ytv2");

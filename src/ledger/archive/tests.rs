@@ -30,9 +30,13 @@ fn sample(id: u64, body: &str) -> Sample {
     }
 }
 
+fn keeps() -> Keeps {
+    Keeps { findings: Arc::default(), books: Arc::new(Books::new(&["/a".to_owned()], 1)) }
+}
+
 fn open(directory: &Path, bounds: Bounds) -> (Archive, Restored) {
     let store = StateStore::open(directory).unwrap();
-    Archive::open(directory, bounds, Arc::default(), store, metrics()).unwrap()
+    Archive::open(directory, bounds, keeps(), store, metrics()).unwrap()
 }
 
 #[test]

@@ -17,7 +17,8 @@ fn count(findings: &mut Findings, path: &str, from: &str) -> String {
     let names = Pair { from: "sqlite".to_owned(), to: "postgres".to_owned() };
     let values = Values { from: Some(from.to_owned()), to: Some("x".to_owned()) };
     findings.begin(0);
-    findings.count(0, "/a", &names, &difference(path, from), &values, Utc::now()).id.clone()
+    let difference = difference(path, from);
+    findings.count(Signature::of(0, &difference), "/a", &names, &difference, &values, Utc::now()).id.clone()
 }
 
 #[test]
@@ -104,7 +105,8 @@ fn a_share_is_of_comparisons_and_beyond_it_reopens() {
     count(&mut findings, "/n", "1");
     let names = Pair { from: String::new(), to: String::new() };
     let values = Values { from: None, to: None };
-    findings.count(0, "/a", &names, &difference("/n", "1"), &values, Utc::now());
+    let difference = difference("/n", "1");
+    findings.count(Signature::of(0, &difference), "/a", &names, &difference, &values, Utc::now());
     count(&mut findings, "/n", "1");
     assert_eq!(state(&findings, &id), State::Accepted);
     count(&mut findings, "/n", "1");

@@ -1,0 +1,171 @@
+//! What changes the state: flip, dial, rollback, epoch, latch. On disk and audited before it is answered.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::problem::Problem;
+use super::{App, Caller, document, parsed, side};
+use crate::app::Shared;
+use crate::cutover::{Cause, Change, Expected, Refused};
+use crate::side::Side;
+use crate::state::Stored;
+
+/// Longest reason an operator may give, in characters.
+const REASON: usize = 1000;
+/// What `expect` calls reads that both sides serve.
+const SPLIT: &str = "split";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PrimaryRequest {
+    primary: String,
+    expect: Option<String>,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    force: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DialRequest {
+    percent: u8,
+    expect: Option<u8>,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    force: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReasonRequest {
+    #[serde(default)]
+    reason: String,
+}
+
+/// `POST /api/primary`.
+pub(super) async fn primary(
+    State(shared): App,
+    ConnectInfo(caller): Caller,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let request: PrimaryRequest = parsed(&body)?;
+    let dial = match side(&shared, "primary", &request.primary)? {
+        Side::From => 0,
+        Side::To => 100,
+    };
+    let expect = match request.expect.as_deref() {
+        None => None,
+        Some(SPLIT) => Some(Expected::Primary(None)),
+        Some(name) => Some(Expected::Primary(Some(side(&shared, "expect", name)?))),
+    };
+    let change = Change {
+        action: "flip",
+        dial,
+        expect,
+        reason: reason(request.reason)?,
+        force: request.force,
+        dry_run: request.dry_run,
+        source: caller.to_string(),
+    };
+    let changed = shared.cutover.change(change).await;
+    answer(&shared, changed)
+}
+
+/// `POST /api/dial`.
+pub(super) async fn dial(
+    State(shared): App,
+    ConnectInfo(caller): Caller,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let request: DialRequest = parsed(&body)?;
+    if request.percent > 100 {
+        return Err(Problem::bad_request("`percent` must be 0 to 100"));
+    }
+    let change = Change {
+        action: "dial",
+        dial: request.percent,
+        expect: request.expect.map(Expected::Dial),
+        reason: reason(request.reason)?,
+        force: request.force,
+        dry_run: request.dry_run,
+        source: caller.to_string(),
+    };
+    let changed = shared.cutover.change(change).await;
+    answer(&shared, changed)
+}
+
+/// `POST /api/rollback`.
+pub(super) async fn rollback(
+    State(shared): App,
+    ConnectInfo(caller): Caller,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let request: ReasonRequest = if body.is_empty() { ReasonRequest::default() } else { parsed(&body)? };
+    let changed = shared.cutover.rollback(reason(request.reason)?, caller.to_string()).await;
+    answer(&shared, changed)
+}
+
+/// `POST /api/epoch`.
+pub(super) async fn epoch(
+    State(shared): App,
+    ConnectInfo(caller): Caller,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let mut cause = cause(&body, caller.to_string())?;
+    if cause.reason.is_empty() {
+        "an operator asked".clone_into(&mut cause.reason);
+    }
+    let changed = shared.cutover.begin_epoch(cause).await;
+    answer(&shared, changed)
+}
+
+/// `POST /api/latch`.
+pub(super) async fn latch(
+    State(shared): App,
+    ConnectInfo(caller): Caller,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let changed = shared.cutover.release_latch(cause(&body, caller.to_string())?).await;
+    answer(&shared, changed)
+}
+
+fn cause(body: &[u8], source: String) -> Result<Cause, Problem> {
+    let request: ReasonRequest = if body.is_empty() { ReasonRequest::default() } else { parsed(body)? };
+    Ok(Cause { trigger: "operator", source, reason: reason(request.reason)? })
+}
+
+/// The status as it is now, or why nothing changed.
+fn answer(shared: &Shared, changed: Result<Stored, Refused>) -> Result<Response, Problem> {
+    match changed {
+        Ok(_) => Ok(Json(document::status(shared)).into_response()),
+        Err(Refused::NotReady(readiness)) => Ok((StatusCode::CONFLICT, Json(*readiness)).into_response()),
+        Err(refused @ Refused::Expected(_)) => {
+            let readiness = shared.cutover.readiness();
+            let document = serde_json::json!({
+                "detail": refused.to_string(),
+                "ready": readiness.ready,
+                "epoch": readiness.epoch,
+                "conditions": readiness.conditions,
+            });
+            Ok((StatusCode::CONFLICT, Json(document)).into_response())
+        }
+        Err(Refused::State(error)) => Err(Problem::state(&error)),
+    }
+}
+
+fn reason(reason: String) -> Result<String, Problem> {
+    if reason.chars().count() > REASON {
+        return Err(Problem::bad_request(&format!("`reason` has more than {REASON} characters")));
+    }
+    Ok(reason)
+}

@@ -1,0 +1,176 @@
+//! Series of rechecks, load, failover, the latch and the state of replicas.
+
+use std::time::Duration;
+
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+
+use super::{Metrics, gauge, gauges, histograms, registered};
+use crate::side::{Pair, Side};
+
+/// From the first recheck to the last; 0.25 and 2 s are the usual ones.
+const TRANSIENT_SECONDS: &[f64] = &[0.1, 0.25, 0.3, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0];
+
+/// The series.
+#[derive(Debug)]
+pub(super) struct Cutovers {
+    transient_seconds: HistogramVec,
+    transients: Vec<Histogram>,
+    evidence_dropped: IntGauge,
+    shadow_share: Gauge,
+    breaker_open: IntGaugeVec,
+    failovers: IntCounterVec,
+    latched: IntGauge,
+    epoch: IntGauge,
+    floor: GaugeVec,
+    state_up: IntGauge,
+    state_owed: IntGauge,
+    state_conflicts: IntCounter,
+}
+
+// === impl Cutovers ===
+
+impl Cutovers {
+    pub(super) fn new(
+        registry: &Registry,
+        names: &Pair<String>,
+        routes: &[String],
+    ) -> prometheus::Result<Self> {
+        let transient_seconds = histograms(
+            registry,
+            "flipgate_transient_seconds",
+            "Time from a comparison that differed to the recheck that agreed, in seconds.",
+            &["route"],
+            TRANSIENT_SECONDS,
+        )?;
+        let failovers = Opts::new(
+            "flipgate_failovers_total",
+            "Requests that the other backend answered because the primary failed, by who answered.",
+        );
+        let floor = Opts::new(
+            "flipgate_false_mismatch_floor",
+            "Share of comparisons that differed in the last self-check, where both sides were the same backend.",
+        );
+        let cutovers = Cutovers {
+            transients: routes.iter().map(|route| transient_seconds.with_label_values(&[route])).collect(),
+            transient_seconds,
+            evidence_dropped: gauge(
+                registry,
+                "flipgate_evidence_dropped",
+                "Requests that were not taken in as evidence since the start, because too many waited.",
+            )?,
+            shadow_share: registered(
+                registry,
+                Gauge::new("flipgate_shadow_share", "Share of requests that load lets be shadowed, 0 to 1.")?,
+            )?,
+            breaker_open: gauges(
+                registry,
+                "flipgate_breaker_open",
+                "1 while a shadow that failed again and again is asked only now and then.",
+                &["backend"],
+            )?,
+            failovers: registered(registry, IntCounterVec::new(failovers, &["backend"])?)?,
+            latched: gauge(
+                registry,
+                "flipgate_latched",
+                "1 since an automatic rollback until an operator releases it.",
+            )?,
+            epoch: gauge(registry, "flipgate_epoch", "Number of the epoch that evidence is gathered in.")?,
+            floor: registered(registry, GaugeVec::new(floor, &["route"])?)?,
+            state_up: gauge(
+                registry,
+                "flipgate_state_up",
+                "1 while the state store answers; always 1 without --state.",
+            )?,
+            state_owed: gauge(
+                registry,
+                "flipgate_state_owed",
+                "1 while a rollback of this replica is not in the state store of all replicas yet.",
+            )?,
+            state_conflicts: registered(
+                registry,
+                IntCounter::new(
+                    "flipgate_state_conflicts_total",
+                    "Changes of the state that another replica's change came before.",
+                )?,
+            )?,
+        };
+        cutovers.shadow_share.set(1.0);
+        cutovers.state_up.set(1);
+        for name in [&names.from, &names.to] {
+            cutovers.breaker_open.with_label_values(&[name]).set(0);
+            cutovers.failovers.with_label_values(&[name]).inc_by(0);
+        }
+        Ok(cutovers)
+    }
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// Observes how long after its comparison a request agreed when it was asked again.
+    pub fn transient(&self, route: usize, after: Duration) {
+        match self.more.transients.get(route) {
+            Some(series) => series.observe(after.as_secs_f64()),
+            None => self.more.transient_seconds.with_label_values(&["other"]).observe(after.as_secs_f64()),
+        }
+    }
+
+    /// Sets how many requests were not taken in as evidence since the start.
+    pub fn set_evidence_dropped(&self, dropped: u64) {
+        self.more.evidence_dropped.set(i64::try_from(dropped).unwrap_or(i64::MAX));
+    }
+
+    /// Sets the share of requests that load lets be shadowed.
+    pub fn set_shadow_share(&self, share: f64) {
+        self.more.shadow_share.set(share);
+    }
+
+    /// Says whether a backend's breaker is open.
+    pub fn set_breaker(&self, side: Side, is_open: bool) {
+        self.more.breaker_open.with_label_values(&[self.names.get(side).as_str()]).set(i64::from(is_open));
+    }
+
+    /// Counts a request that `by` answered because the primary failed.
+    pub fn failed_over(&self, by: Side) {
+        self.more.failovers.with_label_values(&[self.names.get(by).as_str()]).inc();
+    }
+
+    /// Says whether an automatic rollback has latched.
+    pub fn set_latched(&self, latched: bool) {
+        self.more.latched.set(i64::from(latched));
+    }
+
+    /// Sets the number of the epoch.
+    pub fn set_epoch(&self, epoch: i64) {
+        self.more.epoch.set(epoch);
+    }
+
+    /// Sets the share of comparisons of a route that differed in the last self-check.
+    pub fn set_floor(&self, route: &str, share: f64) {
+        self.more.floor.with_label_values(&[route]).set(share);
+    }
+
+    /// Says whether the state store answers.
+    pub fn set_state_up(&self, up: bool) {
+        self.more.state_up.set(i64::from(up));
+    }
+
+    /// Whether the state store answered the last time.
+    #[must_use]
+    pub fn is_state_up(&self) -> bool {
+        self.more.state_up.get() == 1
+    }
+
+    /// Says whether a rollback of this replica is not in the state store of all replicas yet.
+    pub fn set_state_owed(&self, owed: bool) {
+        self.more.state_owed.set(i64::from(owed));
+    }
+
+    /// Counts a change that another replica's change came before.
+    pub fn state_conflict(&self) {
+        self.more.state_conflicts.inc();
+    }
+}

@@ -1,0 +1,269 @@
+//! Asks again for what differed, so that lag is told from a defect, and asks the primary a second time now and then, so
+//! that noise is told from both.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::comparator::{Leg, apart, compare_apart, is_listed};
+use super::{Capacity, Shadow};
+use crate::backend::{Backend, Head};
+use crate::compare::{Comparison, Rules};
+use crate::ledger::{Confirmation, Ledger, Ticket, Verdict};
+use crate::side::{Pair, Side};
+
+/// Requests that wait to be asked again; beyond, they are unconfirmed.
+const WAITING: usize = 32;
+/// Requests asked again at once.
+const AT_ONCE: usize = 16;
+/// How long before a comparison a write or a change of data explains a transient.
+const NEAR: Duration = Duration::from_secs(10);
+
+/// When to ask again.
+#[derive(Debug, Clone)]
+pub struct RecheckRules {
+    /// How long after the comparison each recheck comes. None: a mismatch counts at once.
+    pub after: Vec<Duration>,
+    /// The share of comparisons for which the primary is asked a second time.
+    pub control_share: f64,
+}
+
+/// What is to be asked again.
+#[derive(Debug)]
+pub enum Again {
+    /// Both sides.
+    Recheck(Box<Differing>),
+    /// The primary.
+    Control(Box<Control>),
+}
+
+/// A request that was compared and waits for its outcome.
+#[derive(Debug)]
+pub struct Differing {
+    /// The request's outcome.
+    pub ticket: Ticket,
+    /// How to compare.
+    pub rules: Arc<Rules>,
+    /// Who served the client.
+    pub primary: Side,
+    /// What was asked.
+    pub head: Arc<Head>,
+    /// Both legs.
+    pub legs: Pair<Leg>,
+    /// How they differ.
+    pub comparison: Comparison,
+    /// When they were compared.
+    pub at: Instant,
+}
+
+/// One answer of the primary, to be compared with another one of its own.
+#[derive(Debug)]
+pub struct Control {
+    ledger: Arc<Ledger>,
+    route: usize,
+    rules: Arc<Rules>,
+    primary: Side,
+    head: Arc<Head>,
+    leg: Leg,
+}
+
+/// What became of a request that was compared.
+#[derive(Debug, Clone, Copy)]
+pub enum Conclusion {
+    /// It is as it was compared.
+    Settled(Confirmation),
+    /// It agreed when asked again.
+    Agreed {
+        /// How long after the comparison.
+        after: Duration,
+        /// Whether a write or a change of data is known that explains it.
+        explained: bool,
+    },
+}
+
+/// Where comparators hand in what they compared.
+#[derive(Debug)]
+pub struct Desk {
+    rules: RecheckRules,
+    capacity: Arc<Capacity>,
+    queue: mpsc::Sender<Again>,
+}
+
+/// Asks again, from the clients' runtime.
+#[derive(Debug, Clone)]
+pub struct Rechecker {
+    /// Slots, deadline, memory.
+    pub shadow: Arc<Shadow>,
+    /// Whom to ask.
+    pub backends: Pair<Arc<dyn Backend>>,
+    /// When.
+    pub rules: RecheckRules,
+}
+
+// === impl RecheckRules ===
+
+impl Default for RecheckRules {
+    fn default() -> Self {
+        RecheckRules { after: vec![Duration::from_millis(250), Duration::from_secs(2)], control_share: 0.02 }
+    }
+}
+
+// === impl Desk ===
+
+impl Desk {
+    /// A desk, and what comes out of it.
+    pub(super) fn new(rules: RecheckRules, capacity: Arc<Capacity>) -> (Self, mpsc::Receiver<Again>) {
+        let (queue, waiting) = mpsc::channel(WAITING);
+        (Desk { rules, capacity, queue }, waiting)
+    }
+
+    /// Concludes a request, or has it asked again first.
+    pub(super) fn take(&self, compared: Differing) {
+        let ledger = Arc::clone(compared.ticket.ledger());
+        let route = compared.ticket.route();
+        let verdict = ledger.verdict(route, &compared.comparison, compared.is_listed());
+        let is_final = self.rules.after.is_empty() || compared.comparison.limited.is_some();
+        let confirmation = match verdict {
+            Verdict::Match | Verdict::Noise | Verdict::Accepted => Confirmation::Confirmed,
+            Verdict::Differs { .. } if is_final => Confirmation::Confirmed,
+            Verdict::Differs { known: true } => Confirmation::Known,
+            Verdict::Differs { known: false } => return self.recheck(compared),
+        };
+        let control = self.wants_control().then(|| Control::of(&compared));
+        compared.conclude(Conclusion::Settled(confirmation));
+        if let Some(control) = control {
+            // One that finds no place is left out: there are others.
+            let _ = self.queue.try_send(Again::Control(Box::new(control)));
+        }
+    }
+
+    fn recheck(&self, differing: Differing) {
+        let refused = if self.capacity.may_ask() {
+            match self.queue.try_send(Again::Recheck(Box::new(differing))) {
+                Ok(()) => return,
+                Err(refused) => refused.into_inner(),
+            }
+        } else {
+            Again::Recheck(Box::new(differing))
+        };
+        if let Again::Recheck(differing) = refused {
+            differing.conclude(Conclusion::Settled(Confirmation::Unconfirmed));
+        }
+    }
+
+    fn wants_control(&self) -> bool {
+        fastrand::f64() < self.rules.control_share && self.capacity.may_ask()
+    }
+}
+
+// === impl Control ===
+
+impl Control {
+    fn of(compared: &Differing) -> Self {
+        Control {
+            ledger: Arc::clone(compared.ticket.ledger()),
+            route: compared.ticket.route(),
+            rules: Arc::clone(&compared.rules),
+            primary: compared.primary,
+            head: Arc::clone(&compared.head),
+            leg: compared.legs.get(compared.primary).clone(),
+        }
+    }
+}
+
+// === impl Rechecker ===
+
+impl Rechecker {
+    /// Asks again for all that comes out of the desk.
+    pub async fn run(self, mut waiting: mpsc::Receiver<Again>) {
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+            let Some(again) = waiting.recv().await else { return };
+            let rechecker = self.clone();
+            tokio::spawn(async move {
+                match again {
+                    Again::Recheck(differing) => rechecker.recheck(*differing).await,
+                    Again::Control(control) => rechecker.control(*control).await,
+                }
+                drop(place);
+            });
+        }
+    }
+
+    async fn recheck(&self, mut differing: Differing) {
+        let mut again = None;
+        for (number, after) in self.rules.after.iter().enumerate() {
+            tokio::time::sleep_until((differing.at + *after).into()).await;
+            // The first was allowed when it was handed in.
+            if number > 0 && !self.shadow.capacity.may_ask() {
+                break;
+            }
+            let asked = self.shadow.recheck(&self.backends, &differing.rules, &differing.head).await;
+            let Ok(asked) = asked else { continue };
+            let is_other = |side: Side| asked.legs.get(side).status != differing.legs.get(side).status;
+            // The primary answers another thing now: that the sides agree on it shows nothing.
+            if is_other(differing.primary) {
+                continue;
+            }
+            let ledger = Arc::clone(differing.ticket.ledger());
+            let route = differing.ticket.route();
+            let listed = is_listed(&asked.comparison, &differing.rules);
+            let verdict = ledger.verdict(route, &asked.comparison, listed);
+            if number == 0 {
+                note_control(&differing, asked.legs).await;
+            }
+            match verdict {
+                Verdict::Match | Verdict::Noise | Verdict::Accepted => return self.agreed(differing).await,
+                Verdict::Differs { .. } => again = Some(asked.comparison),
+            }
+        }
+        let confirmation = match again {
+            Some(again) => {
+                differing.comparison = differing.comparison.persisting(&again);
+                Confirmation::Confirmed
+            }
+            None => Confirmation::Unconfirmed,
+        };
+        // A request that is lost here ends as `incomplete`.
+        let _ = apart(move || differing.conclude(Conclusion::Settled(confirmation))).await;
+    }
+
+    async fn agreed(&self, differing: Differing) {
+        let after = differing.at.elapsed();
+        let backends = self.backends.clone();
+        let conclude = move || {
+            let near = after + NEAR;
+            let wrote = chrono::Utc::now().timestamp_millis() - i64::try_from(near.as_millis()).unwrap_or(0);
+            let since = SystemTime::now().checked_sub(near);
+            let changed = |side| backends.get(side).changed_at().is_some_and(|at| Some(at) >= since);
+            let explained =
+                differing.ticket.ledger().has_written_since(wrote) || Side::BOTH.into_iter().any(changed);
+            differing.conclude(Conclusion::Agreed { after, explained });
+        };
+        // A request that is lost here ends as `incomplete`.
+        let _ = apart(conclude).await;
+    }
+
+    async fn control(&self, control: Control) {
+        let Control { ledger, route, rules, primary, head, leg } = control;
+        let Some(_slot) = self.shadow.capacity.slot() else { return };
+        let backend = &**self.backends.get(primary);
+        let Ok(other) = self.shadow.ask_again(primary, backend, &rules, &head).await else { return };
+        if other.status != leg.status {
+            return;
+        }
+        if let Some((comparison, _)) = compare_apart(Pair { from: leg, to: other }, rules).await {
+            ledger.control(route, &comparison);
+        }
+    }
+}
+
+/// A recheck is a control as well: the primary was asked a second time.
+async fn note_control(differing: &Differing, again: Pair<Leg>) {
+    let primary = differing.primary;
+    let legs = Pair { from: differing.legs.get(primary).clone(), to: again.get(primary).clone() };
+    if let Some((comparison, _)) = compare_apart(legs, Arc::clone(&differing.rules)).await {
+        differing.ticket.ledger().control(differing.ticket.route(), &comparison);
+    }
+}

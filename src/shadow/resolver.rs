@@ -1,0 +1,65 @@
+//! Asks for the samples of findings again whose cause may be gone, so that what was mended resolves by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch::Receiver;
+
+use super::recheck::{doubt, question};
+use super::rechecker::Rechecker;
+use crate::ledger::Ledger;
+use crate::route::Routes;
+use crate::side::Pair;
+
+/// Between two looks.
+const PACE: Duration = Duration::from_secs(1);
+/// Samples asked again at each look, at most.
+const AT_ONCE: usize = 4;
+
+/// Asks for samples again.
+#[derive(Debug)]
+pub struct Resolver {
+    /// Whom to ask, and how.
+    pub rechecker: Rechecker,
+    /// What is known of findings.
+    pub ledger: Arc<Ledger>,
+    /// How samples are compared.
+    pub routes: Arc<Routes>,
+    /// The backends' names.
+    pub names: Pair<String>,
+}
+
+// === impl Resolver ===
+
+impl Resolver {
+    /// Looks every second until `stopping`.
+    pub async fn run(self, mut stopping: Receiver<bool>) {
+        let mut ticks = tokio::time::interval(PACE);
+        loop {
+            tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => return,
+                _ = ticks.tick() => {}
+            }
+            for sample in self.ledger.samples_to_ask(AT_ONCE) {
+                if !self.rechecker.shadow.capacity.may_ask() {
+                    break;
+                }
+                self.ask(sample).await;
+            }
+        }
+    }
+
+    async fn ask(&self, id: u64) {
+        let ledger = Arc::clone(&self.ledger);
+        // It lies on the disk.
+        let Ok(Some(sample)) = tokio::task::spawn_blocking(move || ledger.sample(id)).await else { return };
+        let Ok(question) = question(&sample, &self.routes) else { return self.ledger.not_rechecked(id) };
+        let Rechecker { shadow, backends, .. } = &self.rechecker;
+        match shadow.recheck(backends, &question.rules, &question.head).await {
+            Ok(rechecked) if doubt(&sample, &self.names, &rechecked).is_none() => {
+                self.ledger.rechecked(question.route, id, &rechecked.comparison);
+            }
+            Ok(_) | Err(_) => self.ledger.not_rechecked(id),
+        }
+    }
+}
