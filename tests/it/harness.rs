@@ -101,6 +101,24 @@ impl Setup {
         self
     }
 
+    /// A flag without a value.
+    pub(crate) fn switch(mut self, flag: &str) -> Self {
+        self.arguments.push(flag.to_owned());
+        self
+    }
+
+    /// Takes a flag without a value back.
+    pub(crate) fn without(mut self, flag: &str) -> Self {
+        self.arguments.retain(|argument| argument != flag);
+        self
+    }
+
+    /// Replaces the configuration file.
+    pub(crate) fn config(self, config: &str) -> Self {
+        std::fs::write(self.path("flipgate.toml"), config).unwrap();
+        self
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

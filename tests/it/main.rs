@@ -21,6 +21,7 @@ mod findings;
 mod flip;
 mod harness;
 mod killed;
+mod lag_and_noise;
 mod metrics;
 mod migration;
 mod mishaps;
