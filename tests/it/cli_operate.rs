@@ -237,7 +237,11 @@ async fn what_cannot_be_had_is_one_sentence_that_says_what_to_do() {
     let cases = [
         (problem(400), 2, "/api/primary answered 400 Bad Request: the reason"),
         (problem(503), 3, "answered 503 Service Unavailable: the reason; flipgate's log"),
-        (Reply::html("<h1>no</h1>").with_status(502), 3, "answered 502 Bad Gateway, without a reason"),
+        (
+            Reply::html("<h1>no</h1>").with_status(502),
+            3,
+            "without a reason; flipgate's log may say more; `flipgate status` tells whether",
+        ),
         (
             Reply::status(302).header("Location", "/login"),
             3,

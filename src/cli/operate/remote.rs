@@ -84,7 +84,10 @@ impl Remote {
         let (status, bytes) = answered.map_err(|error| self.unanswered(&call, changes, &error))?;
         let reply = Reply::of(self.without_token(bytes));
         if !status.is_success() {
-            return Err(Failure::of(&call, status, &reply));
+            let failure = Failure::of(&call, status, &reply);
+            // What stands in between may have given up on a change that went on behind it; flipgate gives its reason.
+            let in_doubt = changes && status.is_server_error() && reply.detail().is_none();
+            return Err(if in_doubt { failure.in_doubt() } else { failure });
         }
         if !reply.document.is_object() {
             let why = format!(

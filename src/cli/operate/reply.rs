@@ -59,7 +59,7 @@ impl Reply {
     }
 
     /// The reason that a problem document or a refusal gives.
-    fn detail(&self) -> Option<String> {
+    pub(super) fn detail(&self) -> Option<String> {
         let detail = self.document.get("detail")?.as_str()?.trim();
         (!detail.is_empty()).then(|| detail.chars().take(DETAIL).collect())
     }

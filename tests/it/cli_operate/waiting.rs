@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{at, everything, reply, steady, two_stores, unready};
 use crate::command::{Told, command};
 use crate::harness::Setup;
-use crate::upstream::{Recorded, Reply, Upstream};
+use crate::upstream::{Recorded, Reply, Step, Upstream};
 
 const WAIT: [&str; 3] = ["flip", "postgres", "--wait-ready"];
 
@@ -37,7 +38,9 @@ fn flips(admin: &Upstream) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flip_is_made_once_the_evidence_is_there() {
-    let (from, to) = two_stores().await;
+    // Slow enough that the other store is not the slower one, however busy this machine is.
+    let slow = Reply::json("{\"n\":1}").first(Step::Delay(Duration::from_millis(300)));
+    let (from, to) = (Upstream::always(slow).await, Upstream::always(Reply::json("{\"n\":1}")).await);
     let config = "preset = \"none\"\n[gate]\nmin_comparisons = 3\nmax_mismatch_rate = 1.0\n\
                   [[routes]]\nmatch = \"/read/{name}\"\n";
     let flipgate = Setup::with_config(&from.url(), &to.url(), config).start().await;
