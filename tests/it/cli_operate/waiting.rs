@@ -11,7 +11,8 @@ use crate::command::{Told, command};
 use crate::harness::Setup;
 use crate::upstream::{Recorded, Reply, Step, Upstream};
 
-const WAIT: [&str; 3] = ["flip", "postgres", "--wait-ready"];
+/// A wait that never ends must fail its test, not hold it up.
+const WAIT: [&str; 5] = ["flip", "postgres", "--wait-ready", "--timeout", "40s"];
 
 /// An admin side that answers the first questions for readiness so, in turn, and is ready after that.
 async fn ready_after(answers: Vec<Reply>) -> Upstream {
@@ -96,16 +97,16 @@ async fn a_first_attempt_that_fails_is_an_error() {
 async fn when_time_is_up_the_unmet_conditions_are_told() {
     let admin = ready_after(vec![reply(&unready()); 100]).await;
     let limits = ["--timeout", "1s"];
-    let told = at(&admin.url(), &[&WAIT[..], &limits].concat()).await;
+    let told = at(&admin.url(), &[&WAIT[..3], &limits].concat()).await;
     assert_eq!((told.code, told.out.as_str()), (1, ""), "{told:?}");
     let said = "flipgate: not ready within 1s: 2 conditions are unmet; the flip to postgres was not made\n  - /api/reports: 290";
     assert!(told.err.contains(said), "{told:?}");
-    let told = at(&admin.url(), &[&WAIT[..], &limits, &["--format", "json"]].concat()).await;
+    let told = at(&admin.url(), &[&WAIT[..3], &limits, &["--format", "json"]].concat()).await;
     assert_eq!((told.code, told.json()), (1, unready()), "{told:?}");
     assert!(flips(&admin).iter().all(|dry| *dry == json!(true)), "{:?}", flips(&admin));
     // A question that hangs does not hold the end up.
     let admin = ready_after(vec![Reply::hang(); 100]).await;
-    let told = at(&admin.url(), &[&WAIT[..], &["--timeout", "2s"]].concat()).await;
+    let told = at(&admin.url(), &[&WAIT[..3], &["--timeout", "2s"]].concat()).await;
     assert_eq!(told.code, 1, "{told:?}");
 }
 
@@ -117,7 +118,7 @@ async fn waiting_begins_only_where_it_can_help() {
     at(&url, &["flip", "mysql", "--wait-ready"])
         .await
         .assert_one_sentence(2, "must be `sqlite` or `postgres`");
-    let mistaken = ["flip", "postgres", "--expect", "postgres", "--wait-ready"];
+    let mistaken = ["flip", "postgres", "--expect", "postgres", "--wait-ready", "--timeout", "9s"];
     at(&url, &mistaken).await.assert_one_sentence(1, "the primary is sqlite now");
     // Going back is never gated.
     assert_eq!(flipgate.flip("postgres", true).await.status, 200);
