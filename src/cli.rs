@@ -5,12 +5,14 @@
 
 mod diff;
 mod migrate;
+mod operate;
 mod serve;
 mod snapshot;
 mod verify;
 
 pub use self::serve::stop_signal;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -25,8 +27,7 @@ pub const UNUSABLE: u8 = 2;
 pub const COULD_NOT_RUN: u8 = 3;
 
 /// What the contract names and this version does not have yet.
-const NOT_BUILT: &str = "Not built yet: sweep, replay, tombstones, status, flip, rollback, dial, report. \
-                         Flip by POST /api/primary on the admin side (see README).
+const NOT_BUILT: &str = "Not built yet: sweep, replay, tombstones, report.
 
 Exit codes: 0 done and clean; 1 done, and differences were found; 2 unusable arguments or configuration; 3 could not run.";
 
@@ -46,6 +47,10 @@ enum Command {
     Verify(verify::Arguments),
     Diff(diff::Arguments),
     Snapshot(snapshot::Arguments),
+    Status(operate::status::Arguments),
+    Flip(operate::flip::Arguments),
+    Dial(operate::dial::Arguments),
+    Rollback(operate::rollback::Arguments),
     Demo(crate::demo::Arguments),
 }
 
@@ -72,12 +77,26 @@ pub fn run() -> ExitCode {
             Command::Verify(arguments) => verify::run(arguments).await,
             Command::Diff(arguments) => diff::run(arguments).await,
             Command::Snapshot(arguments) => snapshot::run(arguments).await,
+            Command::Status(arguments) => operate::status::run(&arguments).await,
+            Command::Flip(arguments) => operate::flip::run(arguments).await,
+            Command::Dial(arguments) => operate::dial::run(arguments).await,
+            Command::Rollback(arguments) => operate::rollback::run(arguments).await,
             Command::Demo(arguments) => crate::demo::run(arguments).await,
         }
     });
     // A store that hangs must not keep the process from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     code
+}
+
+/// Prints a report to standard output.
+fn print(text: &[u8]) -> Result<(), String> {
+    match std::io::stdout().lock().write_all(text) {
+        Ok(()) => Ok(()),
+        // The reader has seen enough, as `head` has.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(e) => Err(format!("standard output: {e}")),
+    }
 }
 
 /// Says why on standard error, and gives the exit code.

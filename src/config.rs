@@ -23,7 +23,7 @@ use crate::shadow::rechecker::RecheckRules;
 use crate::side::{Pair, Side};
 
 pub use self::environment::Environment;
-pub use self::resolve::check_sqlite;
+pub use self::resolve::{check_sqlite, token};
 
 /// What the command line set, as written; the environment can set the same.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,6 @@
 //! `flipgate diff`.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -167,12 +167,7 @@ fn print(
             "a patch needs two JSON documents, and one of these is none; use --format text or json",
         )?),
     };
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Ok(()) => {}
-        // The reader has seen enough, as `head` has.
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {}
-        Err(e) => return Err(format!("standard output: {e}")),
-    }
+    super::print(text.as_bytes())?;
     Ok(if report.equal { CLEAN } else { FOUND })
 }
 

@@ -12,6 +12,8 @@ const KNOWN: &[&str] = &[
     "FLIPGATE_CONFIG",
     "FLIPGATE_LISTEN",
     "FLIPGATE_ADMIN_LISTEN",
+    // For the commands that talk to a running flipgate; `serve` may see it in a container that both share.
+    "FLIPGATE_ADMIN",
     "FLIPGATE_SQLITE",
     "FLIPGATE_POSTGRES",
     "FLIPGATE_FROM",
@@ -104,12 +106,12 @@ impl Environment {
     }
 
     /// A variable that is set to nothing counts as not set.
-    fn get(&self, name: &str) -> Option<String> {
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
         self.0.get(name).filter(|value| !value.is_empty()).cloned()
     }
 
     /// Without the line break that files and secrets often end with; nothing but white space counts as not set.
-    fn secret(&self, name: &str) -> Option<Secret> {
+    pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
         let value = self.get(name)?.trim().to_owned();
         (!value.is_empty()).then(|| Secret::new(value))
     }

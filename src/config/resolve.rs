@@ -9,6 +9,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::admin::token;
 use self::admin::{admin, check_admin};
 pub use self::backends::check_sqlite;
 use self::backends::{backends, primary};

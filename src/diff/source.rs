@@ -2,16 +2,12 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use url::Url;
 
-use crate::backend::body::RequestBody;
-use crate::backend::upstream::{Address, Bounds, Upstream};
-use crate::backend::{Answered, Ask, Backend, Head, Role};
+use crate::client::{self, ClientError, Request};
 use crate::compare::{Body, Leg};
 use crate::ledger::redact;
 use crate::shadow::is_framed;
@@ -175,44 +171,14 @@ async fn off_the_runtime(
 }
 
 async fn get(url: &Url, patience: Duration) -> Result<Document, String> {
-    let upstream = upstream(url)?;
-    let head = Arc::new(head(url)?);
-    let ask = Ask { head, role: Role::Primary, body: RequestBody::Empty, patience };
-    let Answered { answer, .. } = upstream.ask(ask).await.map_err(|e| e.to_string())?;
+    let answer = Request::get(url.clone()).send(patience).await.map_err(|e| e.to_string())?;
     let (parts, body) = answer.into_parts();
     let framed = is_framed(&parts.headers, parts.status, &body);
-    let body = match Limited::new(body, MOST).collect().await {
-        Ok(collected) => collected.to_bytes().to_vec(),
-        Err(e) if e.is::<LengthLimitError>() => return Err(too_long()),
-        Err(e) => return Err(format!("the answer broke off: {e}")),
-    };
-    Ok(Document { status: parts.status, headers: parts.headers, body, framed, answered: true })
-}
-
-fn upstream(url: &Url) -> Result<Upstream, String> {
-    let host = url.host_str().ok_or("the URL has no host")?;
-    let address = Address {
-        tls: url.scheme() == "https",
-        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-        port: url.port_or_known_default().ok_or("the URL has no port")?,
-    };
-    Upstream::new(address, Bounds { max_connections: Some(1), default_connections: 1, request_body: 0 })
-}
-
-/// A plain GET. It carries no loop mark: it begins here, and comparing through a proxy is as good a use as any.
-fn head(url: &Url) -> Result<Head, String> {
-    let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    let authority = url.port().map_or_else(String::new, |port| format!(":{port}"));
-    let authority = format!("{}{authority}", url.host_str().unwrap_or_default());
-    let mut headers = HeaderMap::new();
-    headers.insert(header::HOST, HeaderValue::from_str(&authority).map_err(|e| e.to_string())?);
-    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-    headers.insert(
-        header::USER_AGENT,
-        HeaderValue::from_static(concat!("flipgate/", env!("CARGO_PKG_VERSION"))),
-    );
-    let uri = target.parse::<Uri>().map_err(|e| e.to_string())?;
-    Ok(Head { method: Method::GET, uri, headers, repeatable: true })
+    let body = client::collected(body, MOST).await.map_err(|e| match e {
+        ClientError::TooLong(_) => too_long(),
+        ClientError::Url(_) | ClientError::Ask(_) | ClientError::Broke(_) => e.to_string(),
+    })?;
+    Ok(Document { status: parts.status, headers: parts.headers, body: body.to_vec(), framed, answered: true })
 }
 
 #[cfg(test)]

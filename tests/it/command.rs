@@ -23,6 +23,9 @@ pub(crate) async fn flipgate(arguments: &[&str]) -> Told {
 pub(crate) fn command(arguments: &[&str]) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_flipgate"));
     command.args(arguments).env_remove("DATABASE_URL").env_remove("RUST_LOG");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FLIPGATE_")) {
+        command.env_remove(name);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }

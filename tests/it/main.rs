@@ -11,6 +11,7 @@
 
 mod adversity;
 mod both_stores;
+mod cli_operate;
 mod client;
 mod command;
 mod dashboard;

@@ -33,7 +33,11 @@ pub(super) fn admin(
     AdminConfig { token, read_token, open_metrics: file.admin.open_metrics, hosts: file.admin.hosts.clone() }
 }
 
-fn token(path: &Path) -> Result<Secret, String> {
+/// Reads a file that holds a token and nothing else.
+///
+/// # Errors
+/// Says which file, and why it cannot be read.
+pub fn token(path: &Path) -> Result<Secret, String> {
     let problem = |why: String| format!("token file {}: {why}", path.display());
     let file = std::fs::File::open(path).map_err(|e| problem(e.to_string()))?;
     let mut text = String::new();
