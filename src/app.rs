@@ -19,6 +19,7 @@ use self::listeners::{Listeners, on_its_own_thread, warn_if_short_of_descriptors
 use self::upstreams::{Upstreams, check, postgres_url};
 use crate::admin;
 use crate::backend::Backend;
+use crate::backend::data_version::DataVersions;
 use crate::config::Config;
 use crate::cutover::gate::Gate;
 use crate::cutover::quarantine::Quarantine;
@@ -27,7 +28,7 @@ use crate::cutover::{self, Cutover, Parts};
 use crate::ledger::Ledger;
 use crate::ledger::seen::Log;
 use crate::metrics::Metrics;
-use crate::proxy::{DataVersions, Proxy, listener};
+use crate::proxy::{Proxy, listener};
 use crate::route::Routes;
 use crate::shadow::Shadow;
 use crate::shadow::rechecker::{Again, Rechecker};
@@ -175,7 +176,12 @@ impl App {
         };
         let cutover = Arc::new(Cutover::new(stored, parts));
         warn_if_overruled(&config, &cutover, &names);
-        let started = Shadow::start(config.shadow, config.recheck.clone(), Arc::clone(&metrics));
+        let (events, told) = mpsc::channel(EVENTS);
+        let versions =
+            |header: &HeaderName| Arc::new(DataVersions::new(header.clone(), names.clone(), events.clone()));
+        let data_versions = config.data_version_header.as_ref().map(versions);
+        let started =
+            Shadow::start(config.shadow, config.recheck.clone(), data_versions.clone(), Arc::clone(&metrics));
         let (shadow, again) = started.map_err(|e| system(&e))?;
         let floors = Floors::take_up(&store, &metrics)?;
         let shared = Arc::new(Shared {
@@ -196,7 +202,7 @@ impl App {
             floors,
             self_check: config.self_check,
         });
-        run(config, shared, upstreams, listeners, Waiting { again, quarantine })
+        run(config, shared, upstreams, listeners, Waiting { again, quarantine, events, told, data_versions })
     }
 
     /// Waits until every counted request has its outcome, at most `within`; says whether they all have.
@@ -235,6 +241,9 @@ impl App {
 struct Waiting {
     again: mpsc::Receiver<Again>,
     quarantine: Option<(Arc<Quarantine>, String)>,
+    events: mpsc::Sender<String>,
+    told: mpsc::Receiver<String>,
+    data_versions: Option<Arc<DataVersions>>,
 }
 
 fn warn_if_overruled(config: &Config, cutover: &Cutover, names: &Pair<String>) {
@@ -257,8 +266,8 @@ fn run(
     waiting: Waiting,
 ) -> Result<App, StartError> {
     let (stop, stopping) = watch::channel(false);
-    let (events, told) = mpsc::channel(EVENTS);
-    let proxy = Arc::new(proxy(&config, &shared, upstreams.dashboard, events.clone())?);
+    let Waiting { again, quarantine, events, told, data_versions } = waiting;
+    let proxy = Arc::new(proxy(&config, &shared, upstreams.dashboard, data_versions)?);
     let (proxy_address, admin_address) = (listeners.proxy_address, listeners.admin_address);
     let (alive, connections) = mpsc::channel(1);
     tokio::spawn(listener::run(listeners.proxy, proxy, config.limits.connections, stopping.clone(), alive));
@@ -276,7 +285,7 @@ fn run(
         routes: Arc::clone(&shared.routes),
         names: shared.names.clone(),
     };
-    tokio::spawn(rechecker.run(waiting.again));
+    tokio::spawn(rechecker.run(again));
     tokio::spawn(resolver.run(stopping.clone()));
     tokio::spawn(cutover::watch(Arc::clone(&shared.cutover), stopping.clone()));
     tokio::spawn(chores::follow_events(Arc::clone(&shared.cutover), told));
@@ -284,7 +293,7 @@ fn run(
     if shared.self_check {
         tokio::spawn(floor::measure(Arc::clone(&shared), stopping.clone()));
     }
-    if let Some((quarantine, url)) = waiting.quarantine {
+    if let Some((quarantine, url)) = quarantine {
         tokio::spawn(quarantine.watch(url, shared.state.clone(), events, stopping.clone()));
     }
     let capacity = Arc::clone(&shared.shadow.capacity);
@@ -297,13 +306,12 @@ fn proxy(
     config: &Config,
     shared: &Shared,
     dashboard: Option<Arc<dyn Backend>>,
-    events: mpsc::Sender<String>,
+    data_versions: Option<Arc<DataVersions>>,
 ) -> Result<Proxy, StartError> {
     let header = |name: &String| {
         HeaderValue::from_str(name).map_err(|e| StartError::System(format!("backend name `{name}`: {e}")))
     };
     let names = Pair { from: header(&shared.names.from)?, to: header(&shared.names.to)? };
-    let versions = |header: &HeaderName| DataVersions::new(header.clone(), shared.names.clone(), events);
     Ok(Proxy {
         backends: shared.backends.clone(),
         dashboard,
@@ -316,6 +324,6 @@ fn proxy(
         head_timeout: config.limits.head_timeout,
         sticky: config.sticky.clone(),
         failover: config.failover.then_some(names),
-        data_versions: config.data_version_header.as_ref().map(versions),
+        data_versions,
     })
 }

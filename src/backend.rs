@@ -4,6 +4,7 @@
 //! Not for: choosing which backend answers (`cutover`), or what becomes of the answer (`proxy`, `shadow`).
 
 pub mod body;
+pub mod data_version;
 pub mod inprocess;
 mod pool;
 pub mod upstream;

@@ -2,7 +2,6 @@
 //!
 //! Nothing here waits for the shadow. Not for: what becomes of the copy (`shadow`, `ledger`).
 
-mod data_version;
 mod failover;
 pub mod headers;
 pub mod listener;
@@ -20,12 +19,12 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, requ
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-pub use self::data_version::DataVersions;
 use self::failover::is_failure;
 use self::respond::Refusal;
 use self::tee::Tee;
 use self::visit::{Visit, tell};
 use crate::backend::body::{Progress, RequestBody};
+use crate::backend::data_version::DataVersions;
 use crate::backend::{Answer, Answered, Ask, AskError, Backend, Head, LOOP_MARK, ROLE_HEADER, Role};
 use crate::compare::Rules;
 use crate::cutover::Cutover;
@@ -65,7 +64,7 @@ pub struct Proxy {
     /// Whether the other backend answers where the primary fails; its name as a header value.
     pub failover: Option<Pair<HeaderValue>>,
     /// Notes when a backend says that its data is another one.
-    pub data_versions: Option<DataVersions>,
+    pub data_versions: Option<Arc<DataVersions>>,
 }
 
 /// The client's end of a connection, and its place among those that are open.

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::capacity::{Capacity, Slot};
 use self::comparator::{Comparators, Job, Leg};
 use self::rechecker::{Again, Desk, RecheckRules};
+use crate::backend::data_version::DataVersions;
 use crate::backend::{Answer, Answered, Ask, AskError, Backend, Head, Role, body::RequestBody};
 use crate::compare::Rules;
 use crate::ledger::Ticket;
@@ -39,6 +40,7 @@ pub struct Shadow {
     cap: usize,
     budget: Arc<Budget>,
     comparators: Comparators,
+    data_versions: Option<Arc<DataVersions>>,
     metrics: Arc<Metrics>,
 }
 
@@ -105,6 +107,7 @@ impl Shadow {
     pub fn start(
         limits: Limits,
         rules: RecheckRules,
+        data_versions: Option<Arc<DataVersions>>,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<(Self, mpsc::Receiver<Again>)> {
         let capacity = Arc::new(Capacity::new(limits, Arc::clone(&metrics)));
@@ -115,6 +118,7 @@ impl Shadow {
             cap: limits.body,
             budget: Budget::new(limits.memory),
             comparators: Comparators::start(limits.comparators, limits.queue, &metrics, desk)?,
+            data_versions,
             metrics,
         };
         Ok((shadow, waiting))
@@ -198,6 +202,9 @@ impl Shadow {
             patience: self.deadline,
         };
         let Answered { answer, sent } = backend.ask(ask).await.map_err(|e| failure(&e))?;
+        if let Some(versions) = &self.data_versions {
+            versions.note(plan.primary.other(), answer.headers());
+        }
         tokio::time::timeout_at((sent + self.deadline).into(), self.read(plan, answer, sent))
             .await
             .unwrap_or(Err((Outcome::ShadowFailed, Reason::Timeout)))

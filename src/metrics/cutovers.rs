@@ -20,6 +20,7 @@ pub(super) struct Cutovers {
     transients: Vec<Histogram>,
     evidence_dropped: IntGauge,
     shadow_share: Gauge,
+    baseline: Gauge,
     breaker_open: IntGaugeVec,
     failovers: IntCounterVec,
     latched: IntGauge,
@@ -64,6 +65,13 @@ impl Cutovers {
             shadow_share: registered(
                 registry,
                 Gauge::new("flipgate_shadow_share", "Share of requests that load lets be shadowed, 0 to 1.")?,
+            )?,
+            baseline: registered(
+                registry,
+                Gauge::new(
+                    "flipgate_primary_head_baseline_seconds",
+                    "Time to the head of the primary's answers, p99 as it usually is, in seconds; 0 while unknown.",
+                )?,
             )?,
             breaker_open: gauges(
                 registry,
@@ -123,9 +131,10 @@ impl Metrics {
         self.more.evidence_dropped.set(i64::try_from(dropped).unwrap_or(i64::MAX));
     }
 
-    /// Sets the share of requests that load lets be shadowed.
-    pub fn set_shadow_share(&self, share: f64) {
+    /// Sets the share of requests that load lets be shadowed, and the primary's usual p99 in seconds.
+    pub fn set_load(&self, share: f64, baseline: Option<f64>) {
         self.more.shadow_share.set(share);
+        self.more.baseline.set(baseline.unwrap_or(0.0));
     }
 
     /// Says whether a backend's breaker is open.

@@ -82,7 +82,7 @@ impl Capacity {
     /// Looks whether shadowing has to give way to clients.
     pub fn look(&self) {
         self.load.look(self.waiting() * 5 > self.limits.queue * 4);
-        self.metrics.set_shadow_share(self.load.share());
+        self.metrics.set_load(self.load.share(), self.load.baseline());
         for side in Side::BOTH {
             let is_open = self.breakers.get(side).standing() != Standing::Closed;
             self.metrics.set_breaker(side, is_open);

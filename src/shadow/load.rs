@@ -57,6 +57,12 @@ impl Load {
         0.5_f64.powi(i32::from(self.halvings.load(Ordering::Relaxed)))
     }
 
+    /// The primary's p99 as it usually is, in seconds; none before there were requests enough.
+    #[must_use]
+    pub fn baseline(&self) -> Option<f64> {
+        self.heads().baseline
+    }
+
     /// Looks at the stretch since the last call: halves the share where the primary is slower than it usually is or
     /// `queue_is_full`, doubles it where neither is so.
     pub fn look(&self, queue_is_full: bool) {
