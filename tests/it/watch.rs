@@ -68,8 +68,9 @@ async fn a_tenth_of_5xx_goes_back_once_and_latches() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn confirmed_mismatches_go_back_and_it_can_be_turned_off() {
-    let differing =
-        |request: &Recorded| Reply::json(format!("{{\"n\":{}}}", 1 + u32::from(number(request) % 5 == 0)));
+    let differing = |request: &Recorded| {
+        Reply::json(format!("{{\"n\":{}}}", 1 + u32::from(number(request).is_multiple_of(5))))
+    };
     let rules = "[recheck]\nafter = [0.0]\n[watch]\nmin_samples = 40\n";
     let (_from, _to, flipgate) = flipped(differing, rules).await;
     ask_all(&flipgate, targets(0..100)).await;
@@ -132,9 +133,11 @@ async fn what_fails_on_both_sides_or_on_one_target_does_not_go_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_does_not_go_back_to_a_side_that_is_down() {
-    let (mut from, _to, flipgate) =
-        flipped(|request| if number(request) % 2 == 0 { Reply::status(500) } else { Reply::json("{}") }, "")
-            .await;
+    let (mut from, _to, flipgate) = flipped(
+        |request| if number(request).is_multiple_of(2) { Reply::status(500) } else { Reply::json("{}") },
+        "",
+    )
+    .await;
     from.stop().await;
     ask_all(&flipgate, targets(0..100)).await;
     flipgate.settled().await;
