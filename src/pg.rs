@@ -56,6 +56,24 @@ impl Target {
         Ok(connection)
     }
 
+    /// One connection prepared by `setup`; the error is as it came, for who answers by its kind. The caller bounds the
+    /// wait.
+    pub(crate) async fn open(&self, setup: &'static str) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        connection.execute(sqlx::raw_sql(setup)).await?;
+        Ok(connection)
+    }
+
+    /// A pool of one connection that is made when it is asked for and kept for good: what listening takes.
+    pub(crate) fn pool_of_one(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(self.options.clone())
+    }
+
     async fn attempt(&self) -> Result<PgConnection, String> {
         match tokio::time::timeout(CONNECT_TIMEOUT, self.options.connect()).await {
             Ok(Ok(connection)) => Ok(connection),

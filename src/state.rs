@@ -11,6 +11,8 @@ mod record;
 
 pub use self::record::{Epoch, Latch, Position, Stored};
 
+pub mod shared;
+
 /// Schema, idempotent. One row says who is primary; the audit only grows.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS cutover (
