@@ -47,6 +47,8 @@ use self::guard::Guard;
 use self::problem::Problem;
 use crate::app::Shared;
 use crate::config::AdminConfig;
+use crate::ledger::finding::Finding;
+use crate::ledger::sample::Sample;
 use crate::side::Side;
 
 /// Longest body of a request to the admin side.
@@ -106,6 +108,11 @@ async fn readyz(State(shared): App) -> Response {
     };
     let is_down = |side: &Side| serves(*side) && !shared.metrics.is_up(*side);
     match Side::BOTH.iter().find(|side| is_down(side)) {
+        None if !shared.metrics.is_state_up() => {
+            let text =
+                "ready, but cut off from the state store: serving with what is known, never going forward\n";
+            (StatusCode::OK, text).into_response()
+        }
         None => (StatusCode::OK, "ready\n").into_response(),
         Some(side) => {
             let text =
@@ -143,12 +150,34 @@ async fn findings(State(shared): App, Query(query): Query<FindingsQuery>) -> Jso
 
 async fn finding(State(shared): App, Path(id): Path<String>) -> Result<Response, Problem> {
     let finding = shared.ledger.finding(&id).ok_or_else(|| Problem::not_found("no finding has this id"))?;
-    Ok(Json(document::finding(&shared, &finding)).into_response())
+    Ok(with_samples(&shared, &finding).await)
+}
+
+/// A finding with its samples.
+async fn with_samples(shared: &Shared, finding: &Finding) -> Response {
+    let mut kept = Vec::new();
+    for sample in &finding.samples {
+        kept.extend(find_sample(shared, &sample.to_string()).await.ok());
+    }
+    Json(document::finding(finding, &kept)).into_response()
 }
 
 async fn sample(State(shared): App, Path(id): Path<String>) -> Result<Response, Problem> {
-    let sample = id.parse().ok().and_then(|id| shared.ledger.sample(id)).ok_or_else(Problem::no_sample)?;
-    Ok(Json(sample).into_response())
+    Ok(Json(find_sample(&shared, &id).await?).into_response())
+}
+
+/// A sample of this replica, or of another one.
+async fn find_sample(shared: &Shared, id: &str) -> Result<Sample, Problem> {
+    let id: u64 = id.parse().map_err(|_| Problem::no_sample())?;
+    if let Some(sample) = shared.ledger.sample(id) {
+        return Ok(sample);
+    }
+    let (Some(state), Ok(row)) = (&shared.shared_state, i64::try_from(id)) else {
+        return Err(Problem::no_sample());
+    };
+    let found = state.sample(row).await;
+    let document = found.map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, &e.to_string()))?;
+    document.and_then(|document| serde_json::from_str(&document).ok()).ok_or_else(Problem::no_sample)
 }
 
 async fn audit(State(shared): App) -> Result<Response, Problem> {

@@ -3,6 +3,7 @@
 mod chores;
 pub mod floor;
 mod listeners;
+mod replicas;
 mod upstreams;
 
 use std::convert::Infallible;
@@ -24,9 +25,10 @@ use crate::config::Config;
 use crate::cutover::gate::Gate;
 use crate::cutover::quarantine::Quarantine;
 use crate::cutover::sticky::Sticky;
-use crate::cutover::{self, Cutover, Parts};
+use crate::cutover::{self, Cutover, Parts, Start};
 use crate::ledger::Ledger;
 use crate::ledger::seen::Log;
+use crate::ledger::sharing::Sharing;
 use crate::metrics::Metrics;
 use crate::proxy::{Proxy, listener};
 use crate::route::Routes;
@@ -34,6 +36,7 @@ use crate::shadow::Shadow;
 use crate::shadow::rechecker::{Again, Rechecker};
 use crate::shadow::resolver::Resolver;
 use crate::side::{Pair, Side};
+use crate::state::shared::SharedStore;
 use crate::state::{StateError, StateStore};
 
 /// How often a drain looks whether it is done.
@@ -75,6 +78,8 @@ pub struct Shared {
     pub shadow: Arc<Shadow>,
     /// What is on disk before it is answered.
     pub state: StateStore,
+    /// The state store of all replicas, if there are several.
+    pub shared_state: Option<SharedStore>,
     /// The two backends, to ask again.
     pub backends: Pair<Arc<dyn Backend>>,
     /// Where clients are served; the admin side has a runtime of its own.
@@ -145,7 +150,9 @@ impl App {
         for side in Side::BOTH {
             metrics.set_up(side, *up.get(side));
         }
-        let stored = cutover::take_up(&store, config.initial_primary, &config.fingerprint)?;
+        let shared_store = replicas::open(&config, &store)?;
+        let start = Start { initial: config.initial_primary, rules: &config.fingerprint };
+        let stored = cutover::take_up(&store, shared_store.as_ref(), start).await?;
         let seen = Arc::new(Log::default());
         let ledger = Arc::new(Ledger::open(
             Arc::clone(&metrics),
@@ -156,6 +163,9 @@ impl App {
             stored.epoch.number,
             Arc::clone(&seen),
         )?);
+        if let Some(shared_store) = &shared_store {
+            replicas::number(&ledger, &store, shared_store).await?;
+        }
         let quarantine = postgres_url(&config).map(|url| (Quarantine::unknown(), url));
         let gate = Gate {
             rules: config.gate,
@@ -167,6 +177,7 @@ impl App {
         };
         let parts = Parts {
             store: store.clone(),
+            shared: shared_store.clone(),
             gate,
             rules: config.watch,
             seen,
@@ -174,7 +185,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             names: names.clone(),
         };
-        let cutover = Arc::new(Cutover::new(stored, parts));
+        let cutover = Arc::new(Cutover::new(stored, parts)?);
         warn_if_overruled(&config, &cutover, &names);
         let (events, told) = mpsc::channel(EVENTS);
         let versions =
@@ -196,6 +207,7 @@ impl App {
             metrics,
             shadow: Arc::new(shadow),
             state: store,
+            shared_state: shared_store,
             backends: upstreams.backends.clone(),
             runtime: Handle::current(),
             sticky: config.sticky.clone(),
@@ -284,10 +296,16 @@ fn run(
         ledger: Arc::clone(&shared.ledger),
         routes: Arc::clone(&shared.routes),
         names: shared.names.clone(),
+        shared: shared.shared_state.clone(),
     };
     tokio::spawn(rechecker.run(again));
     tokio::spawn(resolver.run(stopping.clone()));
     tokio::spawn(cutover::watch(Arc::clone(&shared.cutover), stopping.clone()));
+    if let Some(shared_store) = shared.shared_state.clone() {
+        let sharing = Sharing::new(Arc::clone(&shared.ledger), shared_store.clone());
+        tokio::spawn(sharing.run(stopping.clone()));
+        tokio::spawn(cutover::follow(Arc::clone(&shared.cutover), shared_store, stopping.clone()));
+    }
     tokio::spawn(chores::follow_events(Arc::clone(&shared.cutover), told));
     tokio::spawn(chores::watch_files(shared.backends.clone(), events.clone(), stopping.clone()));
     if shared.self_check {

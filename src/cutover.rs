@@ -1,17 +1,20 @@
 //! Who is primary, and how that changes: compare-and-set, on disk first, audited.
 
+mod commit;
 pub mod gate;
 pub mod quarantine;
+mod sharing;
 pub mod stats;
 pub mod sticky;
+mod taking_up;
 pub mod watch;
 mod watching;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use chrono::Utc;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use chrono::{TimeDelta, Utc};
+use tokio::sync::{Mutex, Notify};
 
 use self::gate::{Gate, Readiness};
 use self::watch::WatchRules;
@@ -19,9 +22,19 @@ use crate::ledger::Ledger;
 use crate::ledger::seen::Log;
 use crate::metrics::Metrics;
 use crate::side::{Pair, Side};
+use crate::state::shared::SharedStore;
 use crate::state::{AuditEntry, Latch, Position, StateError, StateStore, Stored, rfc3339};
 
+use self::commit::Commit;
+pub use self::sharing::follow;
+pub use self::taking_up::{Start, take_up};
 pub use self::watching::watch;
+
+/// How often a change is tried that others keep coming before.
+const ATTEMPTS: usize = 5;
+
+/// How long an epoch that a change of the data began answers for the same change, which other replicas see as well.
+const SAME_EVENT: TimeDelta = TimeDelta::seconds(3);
 
 /// The state machine. Reading it costs one atomic load.
 #[derive(Debug)]
@@ -31,6 +44,8 @@ pub struct Cutover {
     stored: RwLock<Stored>,
     /// Held by whoever changes it.
     changing: Arc<Mutex<()>>,
+    /// Wakes whoever tells the other replicas.
+    owing: Notify,
     parts: Parts,
 }
 
@@ -39,6 +54,8 @@ pub struct Cutover {
 pub struct Parts {
     /// Where the state is kept.
     pub store: StateStore,
+    /// Where the state of all replicas is kept, if there are several.
+    pub shared: Option<SharedStore>,
     /// Whether going forward is safe.
     pub gate: Gate,
     /// When to go back by itself.
@@ -93,6 +110,12 @@ pub enum Refused {
     /// It could not be put on disk, so it did not happen.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The state store of all replicas is not there, and only a rollback can do without.
+    #[error("the state store cannot be reached, and without it nothing but a rollback is possible: {0}")]
+    CutOff(String),
+    /// Another change came before this one.
+    #[error("another change came before this one; look at the status and try again")]
+    Overtaken,
 }
 
 /// Who asks for a change of the state, and why.
@@ -106,56 +129,25 @@ pub struct Cause {
     pub reason: String,
 }
 
-/// A change that is to be committed.
-struct Commit {
-    action: &'static str,
-    cause: Cause,
-    next: Stored,
-    forced: bool,
-    readiness: Readiness,
-}
-
-/// The state to start with: what the store has, or a first one where it has none, in an epoch of its own where the rules
-/// or the backends are others now.
-///
-/// # Errors
-/// If the state cannot be read or written.
-pub fn take_up(store: &StateStore, initial: Side, rules: &str) -> Result<Stored, StateError> {
-    let dial = match initial {
-        Side::From => 0,
-        Side::To => 100,
-    };
-    let known = store.load()?;
-    let stored = match &known {
-        None => Stored::new(dial, rules.to_owned()),
-        Some(stored) if stored.epoch.rules == rules => stored.clone(),
-        Some(stored) => {
-            let reason = "the comparison rules or the backends changed";
-            tracing::info!("a new epoch begins, and evidence with it: {reason}");
-            stored.with_epoch(reason.to_owned(), rules.to_owned())
-        }
-    };
-    if known.as_ref() != Some(&stored) {
-        store.save(&stored, None)?;
-    }
-    Ok(stored)
-}
-
 // === impl Cutover ===
 
 impl Cutover {
     /// Goes on from `stored`, which is in the store.
-    #[must_use]
-    pub fn new(stored: Stored, parts: Parts) -> Self {
+    ///
+    /// # Errors
+    /// If the state file cannot be read.
+    pub fn new(stored: Stored, parts: Parts) -> Result<Self, StateError> {
+        parts.metrics.set_state_owed(parts.store.owed()?.is_some());
         let cutover = Cutover {
             position: AtomicU64::new(stored.position().packed()),
             stored: RwLock::new(stored.clone()),
             changing: Arc::default(),
+            owing: Notify::new(),
             parts,
         };
         cutover.parts.seen.begin(stored.turn);
         cutover.show(&stored);
-        cutover
+        Ok(cutover)
     }
 
     /// What a request that begins now needs to know.
@@ -197,6 +189,12 @@ impl Cutover {
     /// # Errors
     /// If the state file cannot be read.
     pub async fn audit(&self) -> Result<Vec<AuditEntry>, StateError> {
+        if let Some(shared) = &self.parts.shared {
+            match shared.audit(crate::state::AUDIT_PAGE).await {
+                Ok(entries) => return Ok(entries),
+                Err(error) => tracing::warn!(%error, "the audit shows this replica's own changes only"),
+            }
+        }
         let store = self.parts.store.clone();
         blocking(move || store.audit()).await
     }
@@ -206,6 +204,17 @@ impl Cutover {
     /// # Errors
     /// [`Refused`]; nothing has changed then.
     pub async fn change(self: &Arc<Self>, change: Change) -> Result<Stored, Refused> {
+        for _ in 1..ATTEMPTS {
+            match self.try_to_change(&change).await {
+                // What it expects and what the gate says may be otherwise now.
+                Err(Refused::Overtaken) => {}
+                done => return done,
+            }
+        }
+        self.try_to_change(&change).await
+    }
+
+    async fn try_to_change(self: &Arc<Self>, change: &Change) -> Result<Stored, Refused> {
         let turn = Arc::clone(&self.changing).lock_owned().await;
         let stored = self.status();
         if let Some(expected) = change.expect
@@ -230,10 +239,10 @@ impl Cutover {
             // Only force gets here with a latch: the operator's word that the flip is watched again.
             next.latch = None;
         }
-        let Change { action, reason, source, force, .. } = change;
+        let (source, reason) = (change.source.clone(), change.reason.clone());
         let cause = Cause { trigger: "operator", source, reason };
-        let forced = force && raises && !readiness.ready;
-        self.commit(turn, Commit { action, cause, next, forced, readiness }).await
+        let forced = change.force && raises && !readiness.ready;
+        self.commit(turn, Commit { action: change.action, cause, next, forced, readiness }).await
     }
 
     /// Goes back to *from*. Never gated; where it is there already, nothing changes.
@@ -274,6 +283,15 @@ impl Cutover {
     pub async fn begin_epoch(self: &Arc<Self>, cause: Cause) -> Result<Stored, Refused> {
         let turn = Arc::clone(&self.changing).lock_owned().await;
         let stored = self.status();
+        // Each replica sees a change of the data by itself, and one epoch is enough.
+        let age = Utc::now().signed_duration_since(stored.epoch.since);
+        if self.parts.shared.is_some()
+            && cause.trigger == "automatic"
+            && stored.epoch.reason == cause.reason
+            && age < SAME_EVENT
+        {
+            return Ok(stored);
+        }
         let next = stored.with_epoch(cause.reason.clone(), stored.epoch.rules.clone());
         let readiness = self.readiness();
         self.commit(turn, Commit { action: "epoch", cause, next, forced: false, readiness }).await
@@ -292,31 +310,6 @@ impl Cutover {
         let next = stored.with_latch(None);
         let readiness = self.readiness();
         self.commit(turn, Commit { action: "release", cause, next, forced: false, readiness }).await
-    }
-
-    /// Puts a change on disk and then in force, in a task of its own: a caller who hangs up in between must not leave a
-    /// state on disk that is not in force.
-    async fn commit(self: &Arc<Self>, turn: OwnedMutexGuard<()>, commit: Commit) -> Result<Stored, Refused> {
-        let cutover = Arc::clone(self);
-        let committing = tokio::spawn(async move {
-            let entry = cutover.audit_entry(&commit);
-            let Commit { action, cause, next, .. } = commit;
-            let (store, stored) = (cutover.parts.store.clone(), next.clone());
-            blocking(move || store.save(&stored, Some(&entry))).await?;
-            cutover.obey(&next);
-            if next.turn == next.version && next.primary().is_some() {
-                let to = if next.dial == 0 { Side::From } else { Side::To };
-                cutover.parts.metrics.flipped(to, cause.trigger);
-            }
-            let dial = next.dial;
-            tracing::info!(action, dial, version = next.version, trigger = cause.trigger, "state changed");
-            drop(turn);
-            Ok(next)
-        });
-        committing
-            .await
-            .unwrap_or_else(|e| Err(StateError::Interrupted(e.to_string())))
-            .map_err(Refused::State)
     }
 
     /// Puts a committed state in force.

@@ -11,11 +11,13 @@ pub mod findings;
 pub mod judging;
 pub mod noise;
 pub mod outcome;
+mod outgoing;
 pub mod redact;
 pub mod sample;
 pub mod seen;
 pub(crate) mod sentence;
 pub mod shape;
+pub mod sharing;
 pub mod ticket;
 
 use std::path::Path;
@@ -32,6 +34,7 @@ use self::evidence::Tally;
 use self::finding::{Finding, State};
 use self::findings::Findings;
 pub use self::judging::Verdict;
+use self::outgoing::Outgoing;
 use self::sample::Sample;
 use self::seen::Log;
 use self::ticket::canonical_hash;
@@ -54,6 +57,7 @@ pub struct Ledger {
     books: Arc<Books>,
     findings: Arc<Mutex<Findings>>,
     archive: Archive,
+    outgoing: Arc<Outgoing>,
     last_sample: AtomicU64,
     /// When a request that may write last went through, in milliseconds since the Unix epoch.
     last_write: AtomicI64,
@@ -129,7 +133,12 @@ impl Ledger {
     ) -> Result<Self, StateError> {
         let findings = Arc::new(Mutex::new(Findings::default()));
         let books = Arc::new(Books::new(&labels, epoch));
-        let keeps = archive::Keeps { findings: Arc::clone(&findings), books: Arc::clone(&books) };
+        let outgoing = Arc::new(Outgoing::default());
+        let keeps = archive::Keeps {
+            findings: Arc::clone(&findings),
+            books: Arc::clone(&books),
+            outgoing: Arc::clone(&outgoing),
+        };
         let (archive, restored) =
             Archive::open(directory, Bounds::default(), keeps, store.clone(), Arc::clone(&metrics))?;
         // What cannot be read is not accepted: the finding is open, and can be accepted again.
@@ -138,7 +147,18 @@ impl Ledger {
         lock(&findings).restore(restored.findings, &labels, accepted);
         let last_sample = AtomicU64::new(restored.last_sample);
         let last_write = AtomicI64::new(0);
-        Ok(Ledger { metrics, names, labels, books, findings, archive, last_sample, last_write, seen })
+        Ok(Ledger {
+            metrics,
+            names,
+            labels,
+            books,
+            findings,
+            archive,
+            outgoing,
+            last_sample,
+            last_write,
+            seen,
+        })
     }
 
     /// Opens a ticket for a request to `target` on `route`.
@@ -170,6 +190,11 @@ impl Ledger {
     /// Begins another epoch: evidence gathered so far, and by requests under way, no longer counts.
     pub fn begin_epoch(&self, epoch: i64) {
         self.books.begin_epoch(epoch);
+    }
+
+    /// Numbers samples from there on, if they are not beyond it already.
+    pub fn number_samples_from(&self, first: u64) {
+        self.last_sample.fetch_max(first, Ordering::Relaxed);
     }
 
     /// The paths of `route` at which the primary differs from itself.

@@ -51,7 +51,7 @@ const MIGRATIONS: &[&str] = &[
 /// The fact that names what the state store of all replicas has not been told yet: audit entries, as JSON.
 const OWED: &str = "owed";
 /// Audit entries answered at most.
-const AUDIT_PAGE: i64 = 1000;
+pub(crate) const AUDIT_PAGE: i64 = 1000;
 
 /// The store. Its calls block on the disk: call them from a thread that may wait.
 #[derive(Debug, Clone)]
@@ -103,6 +103,11 @@ pub enum StateError {
     /// The thread that did it ended.
     #[error("the state was not written: {0}; try again")]
     Interrupted(String),
+    /// Nothing is known here, and the state store of all replicas cannot say.
+    #[error(
+        "{0} Nothing is known on this replica yet, so it cannot start without the state store; check --state"
+    )]
+    Shared(String),
     /// The file cannot be read or written.
     #[error("state file {}: {source}", path.display())]
     File {

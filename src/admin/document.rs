@@ -50,6 +50,11 @@ pub(super) fn status(shared: &Shared) -> Value {
         "watch": shared.cutover.is_watched(&stored).then(|| watch(shared, &stored)),
         "sticky": { "by": shared.sticky.by(), "note": shared.sticky.note() },
         "self_check": shared.self_check,
+        "state": {
+            "shared": shared.shared_state.is_some(),
+            "up": shared.metrics.is_state_up(),
+            "owed": shared.metrics.is_state_owed(),
+        },
         "shadow_share": shared.shadow.capacity.load.share(),
         "backends": { "from": backend(Side::From), "to": backend(Side::To) },
         "routes": routes,
@@ -70,9 +75,8 @@ fn watch(shared: &Shared, stored: &Stored) -> Value {
     })
 }
 
-/// `GET /api/findings/{id}`: the finding with its samples.
-pub(super) fn finding(shared: &Shared, finding: &Finding) -> Value {
-    let kept: Vec<Sample> = finding.samples.iter().filter_map(|id| shared.ledger.sample(*id)).collect();
+/// `GET /api/findings/{id}`: the finding with its samples, as far as they are kept.
+pub(super) fn finding(finding: &Finding, kept: &[Sample]) -> Value {
     let mut document = serde_json::to_value(finding).unwrap_or_default();
     if let Some(members) = document.as_object_mut() {
         members.insert("samples".into(), json!(kept.iter().map(|sample| sample.id).collect::<Vec<_>>()));

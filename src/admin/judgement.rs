@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chrono::Utc;
 use http::StatusCode;
 
 use super::problem::Problem;
-use super::{App, Caller, document, parsed};
+use super::{App, Caller, parsed, with_samples};
 use crate::app::Shared;
 use crate::cutover::blocking;
 use crate::ledger::acceptance::{Acceptance, JudgeError, Judgement};
@@ -29,7 +28,7 @@ pub(super) async fn judge(
     let accepted = match judgement.state {
         Judged::Accepted => Some(shared.ledger.acceptance(&id, &judgement)?),
         Judged::Open if finding.state == Judged::Open => {
-            return Ok(Json(document::finding(&shared, &finding)).into_response());
+            return Ok(with_samples(&shared, &finding).await);
         }
         Judged::Open => None,
         Judged::Resolved => {
@@ -41,7 +40,7 @@ pub(super) async fn judge(
     store(&shared, &finding, accepted.as_ref(), &judgement, caller.to_string()).await?;
     let finding = shared.ledger.judge(&id, accepted).ok_or_else(|| Problem::from(JudgeError::Unknown))?;
     tracing::info!(finding = %id, state = finding.state.as_str(), "an operator judged a finding");
-    Ok(Json(document::finding(&shared, &finding)).into_response())
+    Ok(with_samples(&shared, &finding).await)
 }
 
 async fn store(
@@ -64,6 +63,13 @@ async fn store(
         finding: Some(finding.id.clone()),
     };
     let document = accepted.map(|accepted| serde_json::json!(accepted));
+    if let Some(state) = &shared.shared_state {
+        // All replicas judge alike: where they cannot be told, nothing is judged.
+        let judged = state.judge(&finding.id, document.as_ref(), &entry).await;
+        judged.map_err(|e| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, &format!("nothing was changed: {e}"))
+        })?;
+    }
     let (shared, id) = (Arc::clone(shared), finding.id.clone());
     let stored = blocking(move || {
         // The finding itself must be on disk, or after a crash there would be nothing that is accepted.

@@ -7,15 +7,15 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::App;
 use super::problem::Problem;
+use super::{App, find_sample};
 use crate::app::Shared;
 use crate::ledger::sample::Sample;
 use crate::ledger::sentence::shown;
 use crate::shadow::recheck::{Doubt, NotRechecked, Question, Rechecked, Unaskable, doubt, question};
 
 pub(super) async fn recheck(State(shared): App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let sample = id.parse().ok().and_then(|id| shared.ledger.sample(id)).ok_or_else(Problem::no_sample)?;
+    let sample = find_sample(&shared, &id).await?;
     let question = question(&sample, &shared.routes).map_err(unaskable)?;
     let Question { route, rules, head } = question;
     // On the clients' runtime: a connection that is made here may serve them later.

@@ -15,6 +15,8 @@ use crate::side::{Pair, Side};
 
 /// How often unused connections, silent backends and load are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
+/// How long after an epoch could not be stored it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
 /// How often files are looked at whether they were replaced.
 const FILES: Duration = Duration::from_secs(1);
 
@@ -121,8 +123,9 @@ pub(super) async fn follow_events(cutover: Arc<Cutover>, mut events: mpsc::Recei
         let reason = [vec![event], also].concat().join("; ");
         tracing::warn!("the data changed, and an epoch begins: {reason}");
         let cause = Cause { trigger: "automatic", source: "flipgate".to_owned(), reason };
-        if let Err(error) = cutover.begin_epoch(cause).await {
-            tracing::error!(%error, "the epoch could not be stored: evidence from before the change still counts");
+        while let Err(error) = cutover.begin_epoch(cause.clone()).await {
+            tracing::error!(%error, "the epoch cannot be stored yet: evidence from before the change still counts");
+            tokio::time::sleep(RETRY).await;
         }
     }
 }

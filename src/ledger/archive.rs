@@ -16,6 +16,7 @@ use super::evidence::Page;
 use super::finding::Finding;
 use super::findings::Findings;
 use super::lock;
+use super::outgoing::Outgoing;
 use super::sample::Sample;
 use crate::metrics::Metrics;
 use crate::state::{StateError, StateStore};
@@ -98,6 +99,8 @@ pub struct Keeps {
     pub findings: Arc<Mutex<Findings>>,
     /// All evidence.
     pub books: Arc<Books>,
+    /// What the other replicas are to be told, once there are others.
+    pub outgoing: Arc<Outgoing>,
 }
 
 /// What an earlier run left.
@@ -220,7 +223,10 @@ impl Shared {
         loop {
             let Some(sample) = lock(&self.waiting).samples.front().cloned() else { break };
             let gone = match disk.keep(&sample) {
-                Ok(evicted) => evicted,
+                Ok(evicted) => {
+                    self.keeps.outgoing.sample(&sample);
+                    evicted
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a sample cannot be kept: samples.db cannot be written");
                     self.metrics.samples_dropped.inc();
@@ -239,6 +245,7 @@ impl Shared {
             (findings.take_changed(), findings.take_transitions())
         };
         for transition in transitions {
+            self.keeps.outgoing.transition(&transition);
             let id = &transition.finding.id;
             if let Err(error) = self.store.judge(id, None, &transition.audit()) {
                 tracing::warn!(%error, finding = %id, "a finding's change is not in the audit");
@@ -249,7 +256,9 @@ impl Shared {
         }
         // The epoch is read first: pages taken after it changed would be of the next one.
         let epoch = self.keeps.books.epoch();
-        if let Err(error) = disk.save_evidence(epoch, &self.keeps.books.take_changed()) {
+        let pages = self.keeps.books.take_changed();
+        self.keeps.outgoing.pages(epoch, &pages);
+        if let Err(error) = disk.save_evidence(epoch, &pages) {
             tracing::warn!(%error, "evidence cannot be kept: samples.db cannot be written");
         }
     }

@@ -103,6 +103,8 @@ pub(super) struct Watch {
     pub(super) counted_at: u64,
     /// Its samples that agreed when they were asked again, since it last occurred.
     pub(super) agreed: Vec<u64>,
+    /// Occurrences that the other replicas have not been told of.
+    pub(super) untold: u64,
     /// When a recheck last confirmed it.
     pub(super) confirmed: Option<Instant>,
     /// When its samples were last asked again.
@@ -217,6 +219,7 @@ impl Finding {
     /// does.
     pub(super) fn occur(&mut self, values: &Values, comparison: u64, now: DateTime<Utc>) -> Option<String> {
         self.count += 1;
+        self.watch.untold += 1;
         self.last_seen = now;
         let is_first = self.watch.occurred_at < comparison;
         self.bring_up_to_date(comparison);

@@ -27,6 +27,8 @@ pub struct Findings {
     comparisons: HashMap<usize, u64>,
     /// What has changed since it was last written to disk.
     changed: HashSet<Signature>,
+    /// What has changed here since the other replicas were last told.
+    unshared: HashSet<Signature>,
     transitions: VecDeque<Transition>,
 }
 
@@ -102,6 +104,9 @@ impl Findings {
         if !self.changed.contains(&signature) {
             self.changed.insert(signature.clone());
         }
+        if !self.unshared.contains(&signature) {
+            self.unshared.insert(signature.clone());
+        }
         let comparison = self.comparisons.get(&route).copied().unwrap_or(0);
         let finding = self
             .by_signature
@@ -143,6 +148,7 @@ impl Findings {
                 let reason = "noise: the primary differs from itself there".to_owned();
                 change(&mut self.transitions, finding, State::Resolved, reason, now);
                 self.changed.insert(signature.clone());
+                self.unshared.insert(signature.clone());
             }
         }
     }
@@ -168,6 +174,7 @@ impl Findings {
             if let Some((state, reason)) = finding.due(comparisons, now) {
                 change(&mut self.transitions, finding, state, reason, now);
                 self.changed.insert(signature.clone());
+                self.unshared.insert(signature.clone());
             }
         }
     }
@@ -226,6 +233,7 @@ impl Findings {
             if ids.contains(&finding.id) && finding.samples.len() < SAMPLES {
                 finding.samples.push(sample);
                 self.changed.insert(signature.clone());
+                self.unshared.insert(signature.clone());
             }
         }
     }
@@ -334,6 +342,10 @@ fn change(
     }
     transitions.push_back(Transition { finding: finding.clone(), before, reason, at });
 }
+
+mod shared;
+
+pub use self::shared::Unshared;
 
 #[cfg(test)]
 mod tests;

@@ -178,6 +178,12 @@ impl Metrics {
         self.more.state_owed.set(i64::from(owed));
     }
 
+    /// Whether a rollback of this replica is not in the state store yet.
+    #[must_use]
+    pub fn is_state_owed(&self) -> bool {
+        self.more.state_owed.get() == 1
+    }
+
     /// Counts a change that another replica's change came before.
     pub fn state_conflict(&self) {
         self.more.state_conflicts.inc();

@@ -8,8 +8,10 @@ use tokio::sync::watch::Receiver;
 use super::recheck::{doubt, question};
 use super::rechecker::Rechecker;
 use crate::ledger::Ledger;
+use crate::ledger::sample::Sample;
 use crate::route::Routes;
 use crate::side::Pair;
+use crate::state::shared::SharedStore;
 
 /// Between two looks.
 const PACE: Duration = Duration::from_secs(1);
@@ -27,6 +29,8 @@ pub struct Resolver {
     pub routes: Arc<Routes>,
     /// The backends' names.
     pub names: Pair<String>,
+    /// Where the samples of other replicas are.
+    pub shared: Option<SharedStore>,
 }
 
 // === impl Resolver ===
@@ -50,9 +54,7 @@ impl Resolver {
     }
 
     async fn ask(&self, id: u64) {
-        let ledger = Arc::clone(&self.ledger);
-        // It lies on the disk.
-        let Ok(Some(sample)) = tokio::task::spawn_blocking(move || ledger.sample(id)).await else { return };
+        let Some(sample) = self.sample(id).await else { return self.ledger.not_rechecked(id) };
         let Ok(question) = question(&sample, &self.routes) else { return self.ledger.not_rechecked(id) };
         let Rechecker { shadow, backends, .. } = &self.rechecker;
         match shadow.recheck(backends, &question.rules, &question.head).await {
@@ -60,6 +62,20 @@ impl Resolver {
                 self.ledger.rechecked(question.route, id, &rechecked.comparison);
             }
             Ok(_) | Err(_) => self.ledger.not_rechecked(id),
+        }
+    }
+
+    /// A sample, from this replica's disk or from where all of them keep theirs.
+    async fn sample(&self, id: u64) -> Option<Sample> {
+        let ledger = Arc::clone(&self.ledger);
+        let own = tokio::task::spawn_blocking(move || ledger.sample(id)).await.ok()?;
+        match (own, &self.shared) {
+            (Some(sample), _) => Some(sample),
+            (None, None) => None,
+            (None, Some(shared)) => {
+                let document = shared.sample(i64::try_from(id).ok()?).await.ok()??;
+                serde_json::from_str(&document).ok()
+            }
         }
     }
 }

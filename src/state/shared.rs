@@ -151,6 +151,12 @@ impl SharedStore {
         Ok(Self { inner: Arc::new(Inner { replica, connections, bounds }) })
     }
 
+    /// The replica that this one is.
+    #[must_use]
+    pub fn replica(&self) -> &str {
+        &self.inner.replica
+    }
+
     /// Database, host, port and user: what messages say. Never the password.
     #[must_use]
     pub fn name(&self) -> &str {

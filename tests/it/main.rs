@@ -33,6 +33,7 @@ mod outcomes;
 mod perils;
 mod proxy;
 mod recorded;
+mod replicas;
 mod rig;
 mod round_trip;
 mod serial;

@@ -31,7 +31,11 @@ fn sample(id: u64, body: &str) -> Sample {
 }
 
 fn keeps() -> Keeps {
-    Keeps { findings: Arc::default(), books: Arc::new(Books::new(&["/a".to_owned()], 1)) }
+    Keeps {
+        findings: Arc::default(),
+        books: Arc::new(Books::new(&["/a".to_owned()], 1)),
+        outgoing: Arc::default(),
+    }
 }
 
 fn open(directory: &Path, bounds: Bounds) -> (Archive, Restored) {

@@ -1,0 +1,97 @@
+//! Findings of several replicas: what is told to the others, and what they tell.
+
+use std::collections::HashMap;
+
+use super::Findings;
+use crate::ledger::acceptance::Acceptance;
+use crate::ledger::finding::{Finding, OVERFLOW, SAMPLES, State};
+use crate::ledger::findings::PER_ROUTE;
+
+/// What the other replicas have not been told of a finding.
+#[derive(Debug, Clone)]
+pub struct Unshared {
+    /// As it is now.
+    pub finding: Finding,
+    /// Occurrences they do not know of.
+    pub untold: u64,
+}
+
+// === impl Findings ===
+
+impl Findings {
+    /// What the other replicas have not been told; they count as told from now on.
+    pub fn take_unshared(&mut self) -> Vec<Unshared> {
+        let unshared = std::mem::take(&mut self.unshared);
+        let mut taken = Vec::new();
+        for signature in unshared {
+            if let Some(finding) = self.by_signature.get_mut(&signature) {
+                let untold = std::mem::take(&mut finding.watch.untold);
+                taken.push(Unshared { finding: finding.clone(), untold });
+            }
+        }
+        taken
+    }
+
+    /// Takes back what could not be told.
+    pub fn give_back(&mut self, unshared: &[Unshared]) {
+        for Unshared { finding, untold } in unshared {
+            let known = self.by_signature.iter_mut().find(|(_, known)| known.id == finding.id);
+            if let Some((signature, known)) = known {
+                known.watch.untold += untold;
+                self.unshared.insert(signature.clone());
+            }
+        }
+    }
+
+    /// Takes up what all replicas know of a finding. What was seen here meanwhile stays.
+    pub fn adopt(&mut self, route: usize, theirs: Finding) {
+        let signature = theirs.signature(route);
+        let is_untold = self.unshared.contains(&signature);
+        self.changed.insert(signature.clone());
+        let Some(ours) = self.by_signature.get_mut(&signature) else {
+            let known = self.per_route.entry(route).or_insert(0);
+            if theirs.path != OVERFLOW && *known < PER_ROUTE {
+                *known += 1;
+            } else if theirs.path != OVERFLOW {
+                return;
+            }
+            let state = if theirs.state == State::Accepted { State::Open } else { theirs.state };
+            self.by_signature.insert(signature, Finding { state, accepted: None, ..theirs });
+            return;
+        };
+        ours.count = theirs.count + ours.watch.untold;
+        ours.first_seen = ours.first_seen.min(theirs.first_seen);
+        ours.last_seen = ours.last_seen.max(theirs.last_seen);
+        ours.unlike = ours.unlike.max(theirs.unlike);
+        for sample in theirs.samples {
+            if ours.samples.len() < SAMPLES && !ours.samples.contains(&sample) {
+                ours.samples.push(sample);
+            }
+        }
+        // What is accepted comes with the judgements.
+        if !is_untold && theirs.state != State::Accepted && ours.state != State::Accepted {
+            ours.state = theirs.state;
+        }
+    }
+
+    /// Takes up what operators accepted on any replica: all of it, and nothing else is accepted.
+    pub fn adopt_judgements(&mut self, mut judgements: HashMap<String, Acceptance>) {
+        for (signature, finding) in &mut self.by_signature {
+            let judged = judgements.remove(&finding.id);
+            let before = (finding.state, finding.accepted.as_ref().map(|accepted| accepted.at));
+            match judged {
+                Some(judged) if before == (State::Accepted, Some(judged.at)) => continue,
+                Some(judged) => {
+                    finding.state = State::Accepted;
+                    finding.accepted = Some(judged);
+                }
+                None if finding.state == State::Accepted => {
+                    finding.state = State::Open;
+                    finding.accepted = None;
+                }
+                None => continue,
+            }
+            self.changed.insert(signature.clone());
+        }
+    }
+}

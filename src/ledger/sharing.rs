@@ -1,0 +1,210 @@
+//! Evidence, findings and samples of several replicas: each tells what is its own, and takes up what the others tell.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch::Receiver;
+
+use super::books::Placed;
+use super::evidence::Page;
+use super::finding::{Finding, State};
+use super::findings::Unshared;
+use super::outgoing::Waiting;
+use super::{Ledger, lock};
+use crate::state::shared::{Cursor, Document, FindingChange, SharedError, SharedFinding, SharedStore};
+
+/// Between two exchanges.
+const PACE: Duration = Duration::from_secs(1);
+/// How often evidence that is no longer of use is deleted.
+const PRUNE: Duration = Duration::from_secs(60);
+
+/// Exchanges with the other replicas.
+#[derive(Debug)]
+pub struct Sharing {
+    ledger: Arc<Ledger>,
+    store: SharedStore,
+    evidence: Cursor,
+    findings: Cursor,
+    /// The epoch whose evidence was pulled.
+    epoch: i64,
+    pruned: Option<Instant>,
+}
+
+// === impl Sharing ===
+
+impl Sharing {
+    /// Exchanges what `ledger` holds through `store`.
+    #[must_use]
+    pub fn new(ledger: Arc<Ledger>, store: SharedStore) -> Self {
+        ledger.outgoing.open();
+        let epoch = ledger.books.epoch();
+        Sharing {
+            ledger,
+            store,
+            evidence: Cursor::default(),
+            findings: Cursor::default(),
+            epoch,
+            pruned: None,
+        }
+    }
+
+    /// Exchanges every second until `stopping`.
+    pub async fn run(mut self, mut stopping: Receiver<bool>) {
+        let mut ticks = tokio::time::interval(PACE);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let stops = tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => true,
+                _ = ticks.tick() => false,
+            };
+            if let Err(error) = self.exchange().await {
+                tracing::debug!(%error, "nothing is exchanged with the other replicas now");
+            }
+            if stops {
+                return;
+            }
+        }
+    }
+
+    async fn exchange(&mut self) -> Result<(), SharedError> {
+        self.tell_findings().await?;
+        self.tell().await?;
+        self.take_up_evidence().await?;
+        self.take_up_findings().await?;
+        if self.pruned.is_none_or(|at| at.elapsed() >= PRUNE) {
+            self.store.prune(&kind(self.ledger.books.epoch())).await?;
+            self.pruned = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn tell_findings(&self) -> Result<(), SharedError> {
+        let unshared = lock(&self.ledger.findings).take_unshared();
+        let changes: Vec<FindingChange> = unshared.iter().filter_map(change).collect();
+        let told = if changes.is_empty() { Ok(()) } else { self.store.change_findings(&changes).await };
+        if told.is_err() {
+            lock(&self.ledger.findings).give_back(&unshared);
+        }
+        told
+    }
+
+    async fn tell(&self) -> Result<(), SharedError> {
+        let mut waiting = self.ledger.outgoing.take();
+        let told = self.tell_waiting(&mut waiting).await;
+        if told.is_err() {
+            self.ledger.outgoing.give_back(waiting);
+        }
+        told
+    }
+
+    /// Tells what waits; what is told is taken out.
+    async fn tell_waiting(&self, waiting: &mut Waiting) -> Result<(), SharedError> {
+        let kind = kind(waiting.epoch);
+        let document = |((route, key), document): (&(String, String), &String)| Document {
+            kind: kind.clone(),
+            key: format!("{route}\n{key}"),
+            document: document.clone(),
+        };
+        let documents: Vec<Document> = waiting.pages.iter().map(document).collect();
+        if !documents.is_empty() {
+            self.store.push(&documents).await?;
+            waiting.pages.clear();
+        }
+        while let Some(transition) = waiting.transitions.front() {
+            let entry = transition.audit();
+            if transition.before == State::Accepted {
+                self.store.judge(&transition.finding.id, None, &entry).await?;
+            } else {
+                self.store.note(&[entry]).await?;
+            }
+            waiting.transitions.pop_front();
+        }
+        while let Some((id, document)) = waiting.samples.front() {
+            let gone = self.store.keep_sample(i64::try_from(*id).unwrap_or(i64::MAX), document).await?;
+            let gone: Vec<u64> = gone.into_iter().map(i64::unsigned_abs).collect();
+            lock(&self.ledger.findings).forget_samples(&gone);
+            waiting.samples.pop_front();
+        }
+        Ok(())
+    }
+
+    async fn take_up_evidence(&mut self) -> Result<(), SharedError> {
+        let epoch = self.ledger.books.epoch();
+        if epoch != self.epoch {
+            // Others may have begun it before this replica did, and what they told then was left out.
+            (self.epoch, self.evidence) = (epoch, Cursor::default());
+        }
+        loop {
+            let (documents, cursor) = self.store.pull(&self.evidence).await?;
+            let has_more = cursor.has_more();
+            for (replica, Document { kind: of, key, document }) in documents {
+                let Some((route, key)) = key.split_once('\n') else { continue };
+                if of == kind(epoch) && replica != self.store.replica() {
+                    let page = Page { key: key.to_owned(), document };
+                    self.ledger.books.restore(Some(&replica), &Placed { route: route.to_owned(), page });
+                }
+            }
+            self.evidence = cursor;
+            if !has_more {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn take_up_findings(&mut self) -> Result<(), SharedError> {
+        loop {
+            let (found, cursor) = self.store.findings(&self.findings).await?;
+            let has_more = cursor.has_more();
+            {
+                let mut findings = lock(&self.ledger.findings);
+                for theirs in found.into_iter().filter_map(finding) {
+                    let route = self.ledger.labels.iter().position(|label| *label == theirs.route);
+                    if let Some(route) = route {
+                        findings.adopt(route, theirs);
+                    }
+                }
+            }
+            self.findings = cursor;
+            if !has_more {
+                break;
+            }
+        }
+        let judgements = self.store.judgements().await?;
+        let read = |(id, document): (String, String)| Some((id, serde_json::from_str(&document).ok()?));
+        let judgements: HashMap<_, _> = judgements.into_iter().filter_map(read).collect();
+        lock(&self.ledger.findings).adopt_judgements(judgements);
+        Ok(())
+    }
+}
+
+/// What the documents of an epoch are called; no epoch's name begins another's.
+fn kind(epoch: i64) -> String {
+    format!("epoch {epoch};")
+}
+
+fn change(Unshared { finding, untold }: &Unshared) -> Option<FindingChange> {
+    let state = match finding.state {
+        State::Open | State::Resolved => Some(finding.state.as_str().to_owned()),
+        // What is accepted is told when an operator does so.
+        State::Accepted => None,
+    };
+    Some(FindingChange {
+        id: finding.id.clone(),
+        document: serde_json::to_string(finding).ok()?,
+        added: i64::try_from(*untold).unwrap_or(i64::MAX),
+        first_seen: finding.first_seen,
+        last_seen: finding.last_seen,
+        state,
+    })
+}
+
+/// What all replicas know of a finding; none if another version wrote it in a form that is not read.
+fn finding(shared: SharedFinding) -> Option<Finding> {
+    let mut finding: Finding = serde_json::from_str(&shared.document).ok()?;
+    finding.count = shared.count.unsigned_abs();
+    finding.first_seen = shared.first_seen;
+    finding.last_seen = shared.last_seen;
+    finding.state = State::ALL.into_iter().find(|state| state.as_str() == shared.state)?;
+    Some(finding)
+}
