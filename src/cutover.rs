@@ -352,7 +352,10 @@ impl Cutover {
     }
 
     fn said(&self, stored: &Stored) -> String {
-        format!("the primary is {} now (dial {})", self.called(stored), stored.dial)
+        match stored.primary() {
+            Some(side) => format!("the primary is {} now", self.parts.names.get(side)),
+            None => format!("reads are split now, {} % are served by {}", stored.dial, self.parts.names.to),
+        }
     }
 
     fn show(&self, stored: &Stored) {

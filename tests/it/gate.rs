@@ -46,7 +46,7 @@ fn number(target: &str) -> u32 {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_traffic_it_is_not_ready_and_says_what_is_missing() {
     let (_from, _to, flipgate) = between(|_, _| Reply::json("{}")).await;
-    assert_eq!(unmet(&flipgate).await, ["evidence", "coverage", "mismatch_bound", "hold"]);
+    assert_eq!(unmet(&flipgate).await, ["evidence", "mismatch_bound", "hold"]);
     let evidence = condition(&flipgate, "evidence").await;
     assert_eq!((&evidence["actual"], &evidence["required"]), (&json!(0), &json!(300)));
     assert_eq!(flipgate.metrics().await.sum("flipgate_ready", &[]), 0.0);
@@ -57,10 +57,10 @@ async fn one_url_asked_300_times_lacks_coverage() {
     let (_from, _to, flipgate) = between(|_, _| Reply::json("{}")).await;
     ask_all(&flipgate, (0..300).map(|_| "/read/a".to_owned())).await;
     flipgate.settled().await;
-    assert_eq!(unmet(&flipgate).await, ["coverage", "mismatch_bound", "hold"]);
-    let coverage = condition(&flipgate, "coverage").await;
-    assert_eq!(coverage["actual"], 3);
-    let hint = coverage["hint"].as_str().unwrap();
+    assert_eq!(unmet(&flipgate).await, ["evidence", "mismatch_bound", "hold"]);
+    let evidence = condition(&flipgate, "evidence").await;
+    assert_eq!(evidence["actual"], 3);
+    let hint = evidence["hint"].as_str().unwrap();
     assert!(
         hint.starts_with("/read/{name}: coverage: 3 of 300 distinct comparisons, from 1 targets"),
         "{hint}"
@@ -131,8 +131,8 @@ async fn equal_404s_and_500s_are_no_evidence() {
         ask_all(&flipgate, targets(320)).await;
         flipgate.assert_outcomes(&[(outcome, 320)]).await;
         let unmet = unmet(&flipgate).await;
-        assert!(unmet.contains(&"coverage".to_owned()), "{status}: {unmet:?}");
-        assert_eq!(condition(&flipgate, "coverage").await["actual"], 0);
+        assert!(unmet.contains(&"evidence".to_owned()), "{status}: {unmet:?}");
+        assert_eq!(condition(&flipgate, "evidence").await["actual"], 0);
     }
 }
 

@@ -231,10 +231,12 @@ async fn what_is_mended_resolves_by_itself() {
         3,
         "the client, one recheck, one look whether it is mended"
     );
-    let audit = flipgate.admin_get("/api/audit").await.json();
-    let entry =
-        audit["entries"].as_array().unwrap().iter().find(|entry| entry["action"] == "resolve").cloned();
-    assert_eq!(entry.unwrap()["trigger"], "flipgate");
+    wait_until("that is in the audit", async || {
+        let audit = flipgate.admin_get("/api/audit").await.json();
+        let entries = audit["entries"].as_array().unwrap();
+        entries.iter().any(|entry| entry["action"] == "resolve" && entry["trigger"] == "flipgate")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

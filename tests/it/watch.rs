@@ -220,7 +220,7 @@ async fn a_failing_shadow_is_asked_less_and_never_makes_the_gate_ready() {
     flipgate.settled().await;
     let failures = condition(&flipgate, "shadow_failures").await;
     assert_eq!(failures["met"], false, "{failures}");
-    assert_eq!(condition(&flipgate, "coverage").await["met"], true);
+    assert_eq!(condition(&flipgate, "evidence").await["met"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,6 @@ impl GateRules {
         let judged = Judged { rules: self, route, tally };
         vec![
             judged.evidence(),
-            judged.coverage(),
             judged.mismatch_bound(),
             judged.hold(Utc::now().timestamp_millis()),
             judged.rate(
@@ -56,13 +55,6 @@ impl Judged<'_> {
     }
 
     fn evidence(&self) -> Condition {
-        let (compared, wanted) = (self.tally.compared, self.rules.min_comparisons);
-        let hint =
-            format!("{compared} of {wanted} comparisons in this epoch; send requests through the proxy");
-        self.condition("evidence", (json!(compared), json!(wanted), compared >= wanted), &hint)
-    }
-
-    fn coverage(&self) -> Condition {
         let Tally { counted, targets, equal_failures, .. } = *self.tally;
         let wanted = self.rules.min_comparisons;
         let failures = if equal_failures > 0 {
@@ -76,7 +68,7 @@ impl Judged<'_> {
              once it is built)",
             self.route
         );
-        self.condition("coverage", (json!(counted), json!(wanted), counted >= wanted), &hint)
+        self.condition("evidence", (json!(counted), json!(wanted), counted >= wanted), &hint)
     }
 
     fn mismatch_bound(&self) -> Condition {

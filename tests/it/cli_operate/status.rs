@@ -16,7 +16,7 @@ async fn the_status_of_a_running_flipgate_is_a_table() {
     flipgate.settled().await;
     let told = on(&flipgate, &["status"]).await;
     assert_eq!((told.code, told.err.as_str()), (0, ""), "{told:?}");
-    for said in ["sqlite since ", "/read/{name}", "3/300", "not ready: ", "send more different requests"] {
+    for said in ["sqlite since ", "/read/{name}", "3/300", "not ready: ", "ask for other targets"] {
         assert!(told.out.contains(said), "{said}: {told:?}");
     }
     let told = on(&flipgate, &["status", "--format", "json"]).await;

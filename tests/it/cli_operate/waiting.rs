@@ -42,7 +42,7 @@ async fn a_flip_is_made_once_the_evidence_is_there() {
     // Slow enough that the other store is not the slower one, however busy this machine is.
     let slow = Reply::json("{\"n\":1}").first(Step::Delay(Duration::from_millis(300)));
     let (from, to) = (Upstream::always(slow).await, Upstream::always(Reply::json("{\"n\":1}")).await);
-    let config = "preset = \"none\"\n[gate]\nmin_comparisons = 3\nmax_mismatch_rate = 1.0\n\
+    let config = "preset = \"none\"\n[gate]\nmin_comparisons = 3\nmax_mismatch_rate = 1.0\nhold = 0.05\n\
                   [[routes]]\nmatch = \"/read/{name}\"\n";
     let flipgate = Setup::with_config(&from.url(), &to.url(), config).start().await;
     let url = format!("http://{}", flipgate.admin);
@@ -52,11 +52,13 @@ async fn a_flip_is_made_once_the_evidence_is_there() {
         flipgate.get(&format!("/read/{name}")).await;
     }
     let told = Told::of(waiting.wait_with_output().await.unwrap());
+    let said = steady(&told.out);
     assert_eq!(
-        (told.code, steady(&told.out).as_str()),
-        (0, "primary  postgres since TIME (was sqlite)\n"),
+        (told.code, said.lines().next()),
+        (0, Some("primary  postgres since TIME (was sqlite)")),
         "{told:?}"
     );
+    assert!(said.lines().nth(1).is_some_and(|line| line.starts_with("watch    until ")), "{told:?}");
     assert_eq!(flipgate.primary().await, "postgres");
     let audit = flipgate.admin_get("/api/audit").await.json();
     let entry =
