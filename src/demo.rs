@@ -67,6 +67,8 @@ struct Tally {
     matched: u64,
     accepted: u64,
     mismatched: u64,
+    /// Differed, and agreed when asked again, or are noise.
+    passing: u64,
     /// Asked, and for whatever reason not compared.
     uncompared: u64,
 }
@@ -150,13 +152,18 @@ impl Demo {
         }
         let tally = Tally::of(&self.app, requests);
         println!(
-            "traffic    {} reads through the proxy in {:.1} s: {} equal, {} accepted, {} differ, {} not compared",
+            "traffic    {} reads through the proxy in {:.1} s: {} equal, {} accepted, {} differ, {} not compared{}",
             tally.requests,
             started.elapsed().as_secs_f64(),
             tally.matched,
             tally.accepted,
             tally.mismatched,
-            tally.uncompared
+            tally.uncompared,
+            if tally.passing > 0 {
+                format!(", {} differed for a moment", tally.passing)
+            } else {
+                String::new()
+            }
         );
         tell_findings(&self.app);
         Ok(tally.code())
@@ -199,6 +206,7 @@ impl Tally {
             matched: count(Outcome::Match),
             accepted: count(Outcome::Accepted),
             mismatched: count(Outcome::Mismatch),
+            passing: count(Outcome::Transient) + count(Outcome::Noise),
             uncompared: count(Outcome::ShadowFailed)
                 + count(Outcome::PrimaryFailed)
                 + count(Outcome::Shed)

@@ -123,6 +123,10 @@ pub(super) fn check(arguments: CheckArguments) -> ExitCode {
             println!("to        {} ({})", config.backends.to.name, config.backends.to.source);
             println!("listen    {} (admin {})", config.listen, config.admin_listen);
             println!("state     {}", config.state_dir.display());
+            if config.state.is_some() {
+                println!("replicas  share their state in PostgreSQL");
+            }
+            println!("clients   told apart by {}", config.sticky.by());
             for (_, route) in config.routes.iter() {
                 println!(
                     "compare   {}{}",

@@ -208,6 +208,33 @@ mod tests {
         assert_ne!(client("10.0.0.1", &[]), client("10.0.0.2", &[]));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_sent_gives_a_client(
+            cookie in proptest::collection::vec(0x20_u8..=0xff, 0..60),
+            chain in proptest::collection::vec("[0-9a-f.:,\\[\\] ]{0,40}|\\PC{0,20}", 0..4),
+        ) {
+            let mut map = HeaderMap::new();
+            if let Ok(cookie) = http::HeaderValue::from_bytes(&cookie) {
+                map.insert(header::COOKIE, cookie);
+            }
+            for value in chain.iter().filter_map(|value| http::HeaderValue::from_bytes(value.as_bytes()).ok()) {
+                map.append(FORWARDED_FOR, value);
+            }
+            let sticky = sticky(Some("s"), &["0.0.0.0/0", "::/0"]);
+            let peer = "10.0.0.1".parse().unwrap();
+            proptest::prop_assert_eq!(sticky.client(peer, &map), sticky.client(peer, &map));
+        }
+
+        #[test]
+        fn networks_are_read_or_refused(text in "[0-9a-f.:/]{0,50}|\\PC{0,20}") {
+            // Whatever it is: no panic, and what is read has its own address.
+            if let Ok(network) = text.parse::<Network>() {
+                proptest::prop_assert!(network.has(network.address));
+            }
+        }
+    }
+
     #[test]
     fn networks_are_an_address_and_a_prefix() {
         for wrong in ["", "10.0.0.0/33", "10.0.0.0/x", "::/129", "host"] {

@@ -106,6 +106,11 @@ impl Ledger {
         compared: &Compared<'_>,
         now: DateTime<Utc>,
     ) -> (Noted, Differs) {
+        if compared.comparison.is_match() {
+            // The usual case, and nothing to be judged.
+            lock(&self.findings).begin(route);
+            return (Noted::default(), Differs::No);
+        }
         let label = self.label(route);
         let accepted = self.accepted(route);
         let mut findings = lock(&self.findings);

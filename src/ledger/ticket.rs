@@ -96,7 +96,6 @@ impl Ticket {
         if noted.wants_sample {
             ledger.keep_sample(self.route, compared, now, noted, records());
         }
-        let differs = if outcome == Outcome::Match { Differs::No } else { differs };
         self.settle_compared(outcome, reason, compared, |entry| Entry { differs, ..entry });
     }
 

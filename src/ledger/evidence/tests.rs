@@ -105,3 +105,36 @@ fn all_is_bounded() {
     let nothing = tally(&book, 0);
     assert_eq!((nothing.targets, nothing.all), (0, 0));
 }
+
+proptest::proptest! {
+    /// Whoever gathered it: split among replicas the evidence is the same.
+    #[test]
+    fn evidence_of_replicas_adds_up(
+        requests in proptest::collection::vec((0_u64..20, 0_usize..7, proptest::bool::ANY), 0..200),
+    ) {
+        let outcomes = [
+            Outcome::Match, Outcome::Mismatch, Outcome::Transient, Outcome::Noise, Outcome::ShadowFailed, Outcome::Shed,
+            Outcome::PrimaryFailed,
+        ];
+        let (mut one, mut first, mut second) = (Book::default(), Book::default(), Book::default());
+        for (number, (target, outcome, by_first)) in (0_i64..).zip(requests) {
+            let entry = Entry { at_ms: number * 700, ..entry(target, outcomes[outcome]) };
+            if by_first { first.add(entry.clone()) } else { second.add(entry.clone()) };
+            one.add(entry);
+        }
+        let shown = |mut tally: Tally| {
+            tally.reached.sort_unstable();
+            format!("{tally:?}")
+        };
+        let split = Tally::of([&first, &second].into_iter(), 0, &Accepted::default());
+        proptest::prop_assert_eq!(shown(split), shown(tally(&one, 0)));
+    }
+
+    #[test]
+    fn a_page_that_is_nonsense_changes_nothing(key in "[tmn]?\\PC{0,20}", document in "\\PC{0,60}") {
+        let mut book = book([entry(1, Outcome::Match)]);
+        let before = format!("{:?}", tally(&book, 0));
+        book.restore(&key, &document);
+        proptest::prop_assert_eq!(format!("{:?}", tally(&book, 0)), before);
+    }
+}
