@@ -183,7 +183,7 @@ impl Proxy {
         if is_failure(&answered)
             && let Some(served) = self.fail_over(side, head).await
         {
-            return visit.served_by_other(served, &answered);
+            return visit.served_by_other(self.primary_header.as_ref(), served, &answered);
         }
         match answered {
             Ok(answered) => match visit.link.take() {

@@ -64,6 +64,8 @@ pub enum Reason {
     Store,
     /// Failed: 429 or 503 from the shadow alone, 5xx from both.
     Status,
+    /// Failed: 502 to 504 from the primary, and the other backend answered instead.
+    Failover,
     /// Shed: shadow requests in flight.
     Inflight,
     /// Shed: connections to the shadow.
@@ -132,6 +134,7 @@ impl Reason {
             Reason::Cut => "cut",
             Reason::Store => "store",
             Reason::Status => "status",
+            Reason::Failover => "failover",
             Reason::Inflight => "inflight",
             Reason::Connections => "connections",
             Reason::Memory => "memory",

@@ -12,7 +12,7 @@ use crate::backend::body::RequestBody;
 use crate::backend::{Answer, Answered, AskError, Head};
 use crate::ledger::outcome::{Outcome, Reason};
 use crate::shadow::failure_reason;
-use crate::side::Side;
+use crate::side::{Pair, Side};
 
 /// The header that tells a client that another backend than the primary answered.
 const SERVED_BY: &str = "x-flipgate-served-by";
@@ -59,19 +59,17 @@ impl Proxy {
 impl Visit {
     /// Answers with what the other backend said; the outcome is the primary's failure.
     pub(super) fn served_by_other(
-        mut self,
+        self,
+        names: Option<&Pair<HeaderValue>>,
         served: Served,
         failed: &Result<Answered, AskError>,
     ) -> Response<Tee> {
         let reason = match failed {
-            Ok(_) => Reason::Status,
+            Ok(_) => Reason::Failover,
             Err(error) => failure_reason(error),
         };
         let Served { mut answer, name } = served;
         answer.headers_mut().insert(SERVED_BY, name);
-        if let Some(ticket) = &mut self.ticket {
-            ticket.primary_erred();
-        }
-        self.passed(None, answer, Outcome::PrimaryFailed, reason)
+        self.passed(names, answer, Outcome::PrimaryFailed, reason)
     }
 }

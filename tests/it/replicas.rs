@@ -315,3 +315,33 @@ async fn a_replica_that_loses_a_race_tells_so() {
     assert_eq!(refused.status, 409);
     assert_eq!(refused.json()["detail"], "the primary is postgres now");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_config_warns_of_a_state_store_on_the_server_that_is_moved_to() {
+    let check = async |state: &str| {
+        let to = "postgres://flipgate:hush@db.example:5432/library";
+        let arguments =
+            ["check-config", "--sqlite", "http://127.0.0.1:9", "--postgres", to, "--state", state];
+        let told = crate::command::flipgate(&arguments).await;
+        assert!(told.code == 0 && !told.out.contains("hush"), "{told:?}");
+        told.out
+    };
+    let same = check("postgres://ops:hush@db.example:5432/ops").await;
+    assert!(
+        same.contains("warning   the state store is on the same server as the backend `postgres`"),
+        "{same}"
+    );
+    let other = check("postgres://ops:hush@other.example:5432/ops").await;
+    assert!(!other.contains("warning"), "{other}");
+    let told = crate::command::flipgate(&[
+        "check-config",
+        "--sqlite",
+        "http://127.0.0.1:9",
+        "--postgres",
+        "http://127.0.0.1:8",
+        "--state",
+        "mysql://ops:hush@db/ops",
+    ])
+    .await;
+    assert!(told.code == 2 && told.err.contains("state: ") && !told.err.contains("hush"), "{told:?}");
+}

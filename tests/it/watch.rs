@@ -161,6 +161,7 @@ async fn a_get_whose_primary_fails_is_answered_by_the_other_where_that_is_turned
     let answer = flipgate.get("/read/0").await;
     assert_eq!((answer.status, answer.text()), (200, "{\"good\":true}"));
     assert_eq!(answer.header("x-flipgate-served-by"), Some("postgres"));
+    assert_eq!(answer.header("x-flipgate-primary"), Some("sqlite"));
     // The application's own answers are the client's: a bug, and what is not there.
     for (target, status) in [("/read/2", 500), ("/read/9", 404)] {
         let answer = flipgate.get(target).await;
@@ -170,7 +171,7 @@ async fn a_get_whose_primary_fails_is_answered_by_the_other_where_that_is_turned
     assert!(crate::client::get(flipgate.proxy, "/read/1").await.is_err());
     let metrics = flipgate.settled().await;
     assert_eq!(metrics.sum("flipgate_failovers_total", &[("backend", "postgres")]), 1.0);
-    let failed = [("outcome", "primary_failed"), ("reason", "status")];
+    let failed = [("outcome", "primary_failed"), ("reason", "failover")];
     assert_eq!(metrics.sum("flipgate_outcomes_total", &failed), 1.0);
 
     // A primary that is gone, and a shadow that is no better; and turned off.
@@ -184,6 +185,20 @@ async fn a_get_whose_primary_fails_is_answered_by_the_other_where_that_is_turned
     let good = Upstream::always(Reply::json("{}")).await;
     let off = Setup::between(&other.url(), &good.url()).start().await;
     assert_eq!(off.get("/read/0").await.text(), "busy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failover_hides_from_clients_it_does_not_hide_from_the_watch() {
+    let failing = |request: &Recorded| {
+        if number(request).is_multiple_of(5) { Reply::status(503) } else { Reply::json("{\"n\":1}") }
+    };
+    let from = Upstream::always(Reply::json("{\"n\":1}")).await;
+    let to = Upstream::start(failing).await;
+    let flipgate =
+        Setup::with_config(&from.url(), &to.url(), &format!("failover = true\n{ROUTES}")).start().await;
+    assert_eq!(flipgate.flip("postgres", true).await.status, 200);
+    ask_all(&flipgate, targets(0..100)).await;
+    wait_until("it goes back", async || flipgate.primary().await == "sqlite").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
