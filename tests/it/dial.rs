@@ -151,7 +151,7 @@ async fn trusted_proxies_say_whose_request_it_is_and_nobody_else() {
         let mut connection = Connection::open(flipgate.proxy).await.unwrap();
         let mut on_to = 0;
         for client in 0..200 {
-            let forwarded = format!("203.0.113.{client}, 127.0.0.1");
+            let forwarded = format!("198.51.100.7, 203.0.113.{client}");
             let headers = [("X-Forwarded-For", &*forwarded)];
             let answer = connection.request("GET", "/read/a", &headers, b"").await.unwrap();
             on_to += u32::from(answer.header("x-backend") == Some("postgres"));
