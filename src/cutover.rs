@@ -4,7 +4,6 @@ mod commit;
 pub mod gate;
 pub mod quarantine;
 mod sharing;
-pub mod stats;
 pub mod sticky;
 mod taking_up;
 pub mod watch;

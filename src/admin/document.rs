@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::Shared;
-use crate::cutover::stats::upper_bound;
+use crate::stats::upper_bound;
 use crate::ledger::finding::Finding;
 use crate::ledger::sample::Sample;
 use crate::route::Route;

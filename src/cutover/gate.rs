@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::quarantine::Quarantine;
-use super::stats::upper_bound;
+use crate::stats::upper_bound;
 use crate::compare::Severity;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::stats::{latency, lower_bound};
+use crate::stats::{latency, lower_bound};
 use crate::ledger::seen::{Counts, Seen, at_most_per_target};
 
 /// With this many clients the verdict must not hang on one of them. (With fewer it cannot be told whether one is hostile

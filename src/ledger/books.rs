@@ -113,13 +113,20 @@ impl Books {
         let Some(books) = self.routes.get(route) else { return Vec::new() };
         let mut noise = lock(&books.noise);
         noise.control(comparison);
-        noise.paths()
+        noise.paths().to_vec()
+    }
+
+    /// Notes how the two sides differed on `route`, or that they did not.
+    pub fn compared(&self, route: usize, comparison: &Comparison) {
+        if let Some(books) = self.routes.get(route) {
+            lock(&books.noise).compared(comparison);
+        }
     }
 
     /// The paths of `route` at which the primary differs from itself.
     #[must_use]
     pub fn noisy(&self, route: usize) -> Vec<String> {
-        self.routes.get(route).map(|books| lock(&books.noise).paths()).unwrap_or_default()
+        self.routes.get(route).map(|books| lock(&books.noise).paths().to_vec()).unwrap_or_default()
     }
 
     /// Adds to what is accepted on `route` what is noise there.

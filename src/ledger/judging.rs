@@ -93,6 +93,11 @@ impl Ledger {
         self.books.with_noise(route, accepted)
     }
 
+    /// Notes how the two sides differed on `route`, or that they did not, before anything is asked again.
+    pub fn note_compared(&self, route: usize, comparison: &Comparison) {
+        self.books.compared(route, comparison);
+    }
+
     /// Notes how the primary's answer on `route` differed from another one of its own to the same request.
     pub fn control(&self, route: usize, comparison: &Comparison) {
         let noisy = self.books.control(route, comparison);

@@ -122,6 +122,7 @@ impl Desk {
     pub(super) fn take(&self, compared: Differing) {
         let ledger = Arc::clone(compared.ticket.ledger());
         let route = compared.ticket.route();
+        ledger.note_compared(route, &compared.comparison);
         let verdict = ledger.verdict(route, &compared.comparison, compared.is_listed());
         let is_final = self.rules.after.is_empty() || compared.comparison.limited.is_some();
         let confirmation = match verdict {

@@ -4,7 +4,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::{Condition, GateRules, condition, millis};
-use crate::cutover::stats::{latency, trials_needed, upper_bound};
+use crate::stats::{latency, trials_needed, upper_bound};
 use crate::ledger::evidence::{PER_TARGET, Tally};
 
 /// One route, its evidence, and the rules.
