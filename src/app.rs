@@ -314,9 +314,10 @@ fn run(
     if let Some((quarantine, url)) = quarantine {
         tokio::spawn(quarantine.watch(url, shared.state.clone(), events, stopping.clone()));
     }
-    let capacity = Arc::clone(&shared.shadow.capacity);
+    let looking = Arc::clone(&shared);
+    let look_at_load = move || looking.shadow.capacity.look(looking.cutover.position().turn);
     let metrics = Arc::clone(&shared.metrics);
-    tokio::spawn(chores::housekeeping(upstreams.http, upstreams.backends, metrics, capacity, stopping));
+    tokio::spawn(chores::housekeeping(upstreams.http, upstreams.backends, metrics, look_at_load, stopping));
     Ok(App { proxy_address, admin_address, shared, stop, connections, drain: config.limits.drain })
 }
 

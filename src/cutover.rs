@@ -163,11 +163,11 @@ impl Cutover {
 
     /// Who serves a request of this client that begins at `position`.
     #[must_use]
-    pub fn side(position: Position, client: u64) -> Side {
+    pub fn side(position: Position, client: impl FnOnce() -> u64) -> Side {
         match position.dial {
             0 => Side::From,
             100 => Side::To,
-            dial => sticky::side(dial, client),
+            dial => sticky::side(dial, client()),
         }
     }
 

@@ -46,7 +46,7 @@ use crate::state::{Position, StateError, StateStore};
 
 /// Places kept with a comparison. Of one with more, only the findings are kept; with more findings than that, it stays a
 /// mismatch, whatever is accepted.
-const PLACES: usize = 64;
+const PLACES: usize = 32;
 
 /// The books of one flipgate.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ pub struct Ledger {
 /// Whose request it is, and under which committed state it began.
 #[derive(Debug, Clone, Copy)]
 pub struct Visitor {
-    /// A hash of what tells clients apart.
+    /// A hash of where the client is.
     pub client: u64,
     /// Who answers it.
     pub primary: Side,
@@ -183,7 +183,7 @@ impl Ledger {
 
     /// Takes in what came since the last call, and forgets what is older than `since_ms`.
     pub fn tick(&self, since_ms: i64) {
-        self.books.tick(since_ms);
+        self.books.tick(since_ms, Utc::now().timestamp_millis());
         self.metrics.set_evidence_dropped(self.books.dropped());
     }
 
@@ -212,6 +212,20 @@ impl Ledger {
     #[must_use]
     pub fn has_written_since(&self, since_ms: i64) -> bool {
         self.last_write.load(Ordering::Relaxed) >= since_ms
+    }
+
+    /// Has a sample that cannot be asked again wait for clients to ask for its target.
+    pub fn await_clients(&self, sample: &Sample) {
+        let route = self.labels.iter().position(|label| *label == sample.route);
+        // With a secret blanked the target is another one.
+        if let Some(route) = route.filter(|_| !sample.target.contains(redact::BLANK)) {
+            lock(&self.findings).await_target(route, canonical_hash(&sample.target), sample.id);
+        }
+    }
+
+    /// Forgets a sample: what it asked for is no longer there, on either side.
+    pub fn forget_sample(&self, sample: u64) {
+        lock(&self.findings).forget_samples(&[sample]);
     }
 
     /// Notes that a sample could not be asked again: it is left alone for a while.

@@ -24,7 +24,7 @@ pub mod route;
 pub mod shadow;
 pub mod side;
 mod snapshot;
-pub mod stats;
 pub mod state;
+pub mod stats;
 pub mod telemetry;
 pub mod verify;

@@ -92,14 +92,12 @@ impl Proxy {
     /// Answers one request. Never fails: what goes wrong becomes a response.
     pub async fn serve(&self, client: &Arc<Client>, request: Request<Incoming>) -> Response<Tee> {
         let position = self.cutover.position();
-        let client_hash = self.sticky.client(client.address.ip(), request.headers());
-        let primary = Cutover::side(position, client_hash);
+        let peer = client.address.ip();
+        let primary = Cutover::side(position, || self.sticky.client(peer, request.headers()));
         let (route, course) = self.course(&request);
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        let visitor = Visitor { client: client_hash, primary, position };
-        if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
-            self.ledger.note_write();
-        }
+        let origin = self.sticky.origin(peer, request.headers());
+        let visitor = Visitor { client: origin, primary, position };
         let visit = Visit {
             metrics: Arc::clone(&self.metrics),
             route,
@@ -122,7 +120,7 @@ impl Proxy {
         let other = self.routes.other();
         let position = self.cutover.position();
         // It was not read, so nothing tells whose it is.
-        let visitor = Visitor { client: 0, primary: Cutover::side(position, 0), position };
+        let visitor = Visitor { client: 0, primary: Cutover::side(position, || 0), position };
         self.metrics.request(other, "other", code.as_u16(), Some(visitor.primary));
         self.ledger.ticket(other, "", visitor).end(Outcome::Skipped, Reason::Refused);
     }
@@ -254,6 +252,7 @@ impl Proxy {
         };
         let is_upgrade = reason == Reason::Upgrade;
         let client_side = is_upgrade.then(|| hyper::upgrade::on(&mut request));
+        let may_write = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let (parts, body) = request.into_parts();
         let head = Arc::new(outgoing(parts, client, is_upgrade));
         let body = if http_body::Body::is_end_stream(&body) {
@@ -264,6 +263,10 @@ impl Proxy {
         let answered = backend.ask(self.for_client(head, body)).await;
         match answered {
             Ok(Answered { mut answer, .. }) => {
+                // What was refused wrote nothing, and explains nothing.
+                if may_write && !answer.status().is_client_error() && !answer.status().is_server_error() {
+                    self.ledger.note_write();
+                }
                 if let Some(client_side) = client_side {
                     upgrade::tunnel(client_side, &mut answer, client);
                 }
@@ -306,6 +309,10 @@ impl Proxy {
 
     /// A backend that was too busy to be asked is up all the same.
     fn note_up(&self, side: Side, answered: &Result<Answered, AskError>) {
+        if answered.as_ref().is_ok_and(|answered| !answered.answer.status().is_server_error()) {
+            // It may have failed as a shadow, before it became the primary.
+            self.shadow.capacity.breakers.get(side).answers();
+        }
         if !matches!(answered, Err(AskError::Busy(_))) {
             self.metrics.set_up(side, answered.is_ok());
         }

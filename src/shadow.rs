@@ -7,6 +7,7 @@ pub mod breaker;
 pub mod capacity;
 pub mod comparator;
 pub mod load;
+pub mod parking;
 pub mod recheck;
 pub mod rechecker;
 pub mod resolver;
@@ -21,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::capacity::{Capacity, Slot};
 use self::comparator::{Comparators, Job, Leg};
+use self::parking::Parking;
 use self::rechecker::{Again, Desk, RecheckRules};
 use crate::backend::data_version::DataVersions;
 use crate::backend::{Answer, Answered, Ask, AskError, Backend, Head, Role, body::RequestBody};
@@ -31,6 +33,9 @@ use crate::metrics::Metrics;
 use crate::proxy::tee::{Budget, Capture, Captured, End, Kept};
 use crate::side::{Pair, Side};
 
+/// Clients that leave sooner say nothing of the primary.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Asks shadows, within limits.
 #[derive(Debug)]
 pub struct Shadow {
@@ -40,6 +45,8 @@ pub struct Shadow {
     cap: usize,
     budget: Arc<Budget>,
     comparators: Comparators,
+    /// Requests that wait for the recheck of another one.
+    parking: Arc<Parking>,
     data_versions: Option<Arc<DataVersions>>,
     metrics: Arc<Metrics>,
 }
@@ -111,13 +118,15 @@ impl Shadow {
         metrics: Arc<Metrics>,
     ) -> std::io::Result<(Self, mpsc::Receiver<Again>)> {
         let capacity = Arc::new(Capacity::new(limits, Arc::clone(&metrics)));
-        let (desk, waiting) = Desk::new(rules, Arc::clone(&capacity));
+        let parking = Arc::new(Parking::default());
+        let (desk, waiting) = Desk::new(rules, Arc::clone(&capacity), Arc::clone(&parking));
         let shadow = Shadow {
             capacity,
             deadline: limits.deadline,
             cap: limits.body,
             budget: Budget::new(limits.memory),
             comparators: Comparators::start(limits.comparators, limits.queue, &metrics, desk)?,
+            parking,
             data_versions,
             metrics,
         };
@@ -130,6 +139,12 @@ impl Shadow {
         Capture::new(self.cap, &self.budget)
     }
 
+    /// How long a shadow may take.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// Bytes held for comparison now.
     #[must_use]
     pub fn held(&self) -> usize {
@@ -139,7 +154,7 @@ impl Shadow {
     /// Asks the shadow, waits for the primary's leg and hands both to the comparators. Ends the ticket.
     pub async fn run(
         self: Arc<Self>,
-        ticket: Ticket,
+        mut ticket: Ticket,
         plan: Plan,
         backend: Arc<dyn Backend>,
         slot: Slot,
@@ -151,6 +166,7 @@ impl Shadow {
             asked
         };
         let primary = primary_leg(primary);
+        let started = Instant::now();
         tokio::pin!(asked, primary);
         // The primary's end decides first: without it there is nothing to compare, and the shadow is given up.
         let (primary, other) = tokio::select! {
@@ -160,11 +176,16 @@ impl Shadow {
                     plan.primary_is_whole.store(matches!(leg.kept(), Kept::Whole(_)), Ordering::Relaxed);
                     (leg, asked.await)
                 }
-                Err((outcome, reason)) => return ticket.end(outcome, reason),
+                Err(Missing { outcome, reason, .. }) => return ticket.end(outcome, reason),
             },
             other = &mut asked => match primary.await {
                 Ok(leg) => (leg, other),
-                Err((outcome, reason)) => return ticket.end(outcome, reason),
+                Err(Missing { outcome, reason, headed }) => {
+                    if reason == Reason::ClientGone && !headed && is_silent(started.elapsed(), &other) {
+                        ticket.primary_erred();
+                    }
+                    return ticket.end(outcome, reason);
+                }
             },
         };
         self.metrics.leg_time(plan.route, plan.primary, Role::Primary, primary.time);
@@ -259,20 +280,37 @@ impl Shadow {
     }
 }
 
+/// Why there is no leg of the primary's.
+struct Missing {
+    outcome: Outcome,
+    reason: Reason,
+    /// Whether the head of an answer was there: then a client that leaves may have been slow itself.
+    headed: bool,
+}
+
 /// The primary's leg once its body has ended.
-async fn primary_leg(head: oneshot::Receiver<PrimaryHead>) -> Asked {
-    let gone = (Outcome::Incomplete, Reason::ClientGone);
+async fn primary_leg(head: oneshot::Receiver<PrimaryHead>) -> Result<Leg, Missing> {
+    let missing = |outcome, reason, headed| Err(Missing { outcome, reason, headed });
     match head.await {
-        Err(_) => Err(gone),
-        Ok(PrimaryHead::Ends(outcome, reason)) => Err((outcome, reason)),
+        Err(_) => missing(Outcome::Incomplete, Reason::ClientGone, false),
+        Ok(PrimaryHead::Ends(outcome, reason)) => missing(outcome, reason, false),
         Ok(PrimaryHead::Answer { status, headers, framed, body }) => match body.await {
-            Err(_) => Err(gone),
+            Err(_) => missing(Outcome::Incomplete, Reason::ClientGone, true),
             Ok(captured) => match captured.end {
                 End::Complete => Ok(Leg::new(status, headers, framed, captured)),
-                End::Cut => Err((Outcome::PrimaryFailed, Reason::Cut)),
-                End::ClientGone => Err(gone),
+                End::Cut => missing(Outcome::PrimaryFailed, Reason::Cut, true),
+                End::ClientGone => missing(Outcome::Incomplete, Reason::ClientGone, true),
             },
         },
+    }
+}
+
+/// Whether a client left because the primary kept silent where the other side had long answered: no sooner than after
+/// [`PATIENCE`] and ten times what the other side took.
+fn is_silent(waited: Duration, other: &Asked) -> bool {
+    match other {
+        Ok(leg) => !leg.status.is_server_error() && waited >= PATIENCE.max(leg.time * 10),
+        Err(_) => false,
     }
 }
 

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::app::Shared;
-use crate::stats::upper_bound;
 use crate::ledger::finding::Finding;
 use crate::ledger::sample::Sample;
 use crate::route::Route;
 use crate::side::Side;
 use crate::state::{Stored, rfc3339};
+use crate::stats::upper_bound;
 
 /// Brings the gauges that are computed up to date.
 pub(super) fn refresh(shared: &Shared) {

@@ -10,7 +10,6 @@ use crate::backend::upstream::Upstream;
 use crate::backend::{Backend, StoreFile};
 use crate::cutover::{Cause, Cutover};
 use crate::metrics::Metrics;
-use crate::shadow::Capacity;
 use crate::side::{Pair, Side};
 
 /// How often unused connections, silent backends and load are looked at.
@@ -26,7 +25,7 @@ pub(super) async fn housekeeping(
     upstreams: Vec<Arc<Upstream>>,
     backends: Pair<Arc<dyn Backend>>,
     metrics: Arc<Metrics>,
-    capacity: Arc<Capacity>,
+    look_at_load: impl Fn() + Send + 'static,
     mut stopping: watch::Receiver<bool>,
 ) {
     let mut ticks = tokio::time::interval(HOUSEKEEPING);
@@ -35,7 +34,7 @@ pub(super) async fn housekeeping(
             _ = stopping.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }
-        capacity.look();
+        look_at_load();
         upstreams.iter().for_each(|upstream| upstream.prune());
         for side in Side::BOTH {
             if !metrics.is_up(side) && backends.get(side).check().await.is_ok() {

@@ -275,20 +275,21 @@ impl Comparison {
         self.total > 0 && self.unaccepted == 0 && self.limited.is_none()
     }
 
-    /// What of this comparison was there again in another one of the same request; all of it, if nothing was.
+    /// What of this comparison was there again in another one of the same request; none if nothing was.
     #[must_use]
-    pub fn persisting(mut self, again: &Comparison) -> Comparison {
+    pub fn persisting(&self, again: &Comparison) -> Option<Comparison> {
         let seen: HashSet<(&str, Kind, Class)> =
             again.differences.iter().map(|d| (d.path.as_str(), d.kind, d.class)).collect();
         let persists = |d: &Difference| seen.contains(&(d.path.as_str(), d.kind, d.class));
-        if self.differences.iter().any(persists) {
-            let before = self.differences.len();
-            self.differences.retain(persists);
-            // Of those that were counted and not kept it is not known: they stay.
-            self.total -= (before - self.differences.len()) as u64;
-            self.unaccepted = self.unaccepted.min(self.total);
+        let mut persisting = self.clone();
+        persisting.differences.retain(persists);
+        if persisting.differences.is_empty() {
+            return None;
         }
-        self
+        // Of those that were counted and not kept it is not known: they stay.
+        persisting.total -= (self.differences.len() - persisting.differences.len()) as u64;
+        persisting.unaccepted = persisting.unaccepted.min(persisting.total);
+        Some(persisting)
     }
 }
 

@@ -12,12 +12,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::quarantine::Quarantine;
-use crate::stats::upper_bound;
 use crate::compare::Severity;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::route::Routes;
 use crate::state::{Latch, Stored, rfc3339};
+use crate::stats::upper_bound;
 
 /// How much evidence a flip needs.
 #[derive(Debug, Clone, Copy)]

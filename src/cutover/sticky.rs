@@ -37,14 +37,20 @@ impl Sticky {
     /// A hash of what tells the client apart: the same on every replica, of any version, and after every start.
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> u64 {
-        let digest = match self.cookie.as_deref().and_then(|name| cookie(headers, name)) {
-            Some(value) => Sha256::digest(value),
-            None => match self.address(peer, headers) {
-                IpAddr::V4(address) => Sha256::digest(address.octets()),
-                IpAddr::V6(address) => Sha256::digest(address.octets()),
-            },
-        };
-        digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+        match self.cookie.as_deref().and_then(|name| cookie(headers, name)) {
+            Some(value) => hash(value),
+            None => self.origin(peer, headers),
+        }
+    }
+
+    /// A hash of where the client is: no cookie that it makes up makes it several.
+    #[must_use]
+    pub fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> u64 {
+        match self.address(peer, headers) {
+            IpAddr::V4(address) => hash(&address.octets()),
+            // One network of 64 bits is one household or one server, whatever addresses it uses.
+            IpAddr::V6(address) => hash(&(address.to_bits() >> 64).to_be_bytes()),
+        }
     }
 
     /// The address the request came from: the nearest in the chain that is no trusted proxy's.
@@ -89,6 +95,10 @@ impl Sticky {
              dial.trusted_proxies",
         )
     }
+}
+
+fn hash(of: &[u8]) -> u64 {
+    Sha256::digest(of).iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
 /// The side of a client where *to* serves `dial` percent.
@@ -206,6 +216,11 @@ mod tests {
         assert_ne!(client("10.0.0.1", &[("cookie", "s=1")]), client("10.0.0.1", &[("cookie", "s=2")]));
         assert_eq!(client("10.0.0.1", &[("cookie", "xs=1; s=")]), client("10.0.0.1", &[]));
         assert_ne!(client("10.0.0.1", &[]), client("10.0.0.2", &[]));
+        assert_eq!(client("2001:db8::1", &[]), client("2001:db8::ffff:1", &[]));
+        assert_ne!(client("2001:db8::1", &[]), client("2001:db8:1::1", &[]));
+        let origin =
+            |value: &str| by_cookie.origin("10.0.0.1".parse().unwrap(), &headers(&[("cookie", value)]));
+        assert_eq!(origin("s=1"), origin("s=2"), "made-up cookies make no further clients for the watch");
     }
 
     proptest::proptest! {

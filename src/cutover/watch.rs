@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::stats::{latency, lower_bound};
 use crate::ledger::seen::{Counts, Seen, at_most_per_target};
+use crate::stats::{latency, lower_bound};
 
 /// With this many clients the verdict must not hang on one of them. (With fewer it cannot be told whether one is hostile
 /// or everybody comes through it.)
@@ -59,13 +59,19 @@ impl WatchRules {
         }
         let worst = clients.iter().max_by_key(|(client, bad)| (**bad, **client)).map(|(client, _)| *client);
         let others: Vec<Seen> = seen.iter().filter(|seen| Some(seen.client) != worst).copied().collect();
-        self.reason(&others)
+        // Where nearly everything comes from one, as from a load balancer, it stands for all.
+        if self.suffices(&at_most_per_target(&others)) { self.reason(&others) } else { Some(verdict) }
+    }
+
+    fn suffices(&self, seen: &[Seen]) -> bool {
+        let Counts { requests, targets, .. } = Counts::of(seen);
+        requests >= self.min_samples && targets >= self.min_targets
     }
 
     fn reason(&self, seen: &[Seen]) -> Option<String> {
         let seen = at_most_per_target(seen);
-        let Counts { requests, targets, mismatches, failures } = Counts::of(&seen);
-        if requests < self.min_samples || targets < self.min_targets {
+        let Counts { requests, mismatches, failures, .. } = Counts::of(&seen);
+        if !self.suffices(&seen) {
             return None;
         }
         let is_over = |bad, most| lower_bound(bad, requests) > most;
@@ -136,6 +142,15 @@ mod tests {
         assert_eq!(rules.verdict(&seen(400, 4, hostile)), None);
         let two = |number: u64| (number % 4 < 2, false);
         assert!(rules.verdict(&seen(400, 4, two)).is_some());
+    }
+
+    #[test]
+    fn health_checks_beside_a_load_balancer_do_not_turn_it_off() {
+        let mut all = seen(300, 1, |n| (n % 10 == 0, false));
+        all.extend(
+            seen(20, 2, |_| (false, false)).into_iter().map(|seen| Seen { client: seen.client + 7, ..seen }),
+        );
+        assert!(WatchRules::default().verdict(&all).is_some());
     }
 
     #[test]

@@ -239,10 +239,10 @@ impl Shared {
             drop(waiting);
             lock(&self.keeps.findings).forget_samples(&gone);
         }
-        let (changed, transitions) = {
+        let (changed, transitions, evicted) = {
             let mut findings = lock(&self.keeps.findings);
             findings.settle(Utc::now());
-            (findings.take_changed(), findings.take_transitions())
+            (findings.take_changed(), findings.take_transitions(), findings.take_evicted())
         };
         for transition in transitions {
             self.keeps.outgoing.transition(&transition);
@@ -251,7 +251,7 @@ impl Shared {
                 tracing::warn!(%error, finding = %id, "a finding's change is not in the audit");
             }
         }
-        if let Err(error) = disk.save(&changed) {
+        if let Err(error) = disk.save(&changed, &evicted) {
             tracing::warn!(%error, "findings cannot be kept: samples.db cannot be written");
         }
         // The epoch is read first: pages taken after it changed would be of the next one.
@@ -315,11 +315,14 @@ impl Disk {
         Ok(evicted)
     }
 
-    fn save(&mut self, findings: &[Finding]) -> rusqlite::Result<()> {
-        if findings.is_empty() {
+    fn save(&mut self, findings: &[Finding], evicted: &[String]) -> rusqlite::Result<()> {
+        if findings.is_empty() && evicted.is_empty() {
             return Ok(());
         }
         let transaction = self.connection.transaction()?;
+        for id in evicted {
+            transaction.execute("DELETE FROM findings WHERE id = ?1", [id])?;
+        }
         for finding in findings {
             transaction.execute(
                 "INSERT OR REPLACE INTO findings (id, document) VALUES (?1, ?2)",

@@ -82,12 +82,12 @@ impl Books {
         }
     }
 
-    /// Takes in what waits, and forgets what is older than `since_ms`.
-    pub fn tick(&self, since_ms: i64) {
+    /// Takes in what waits, and forgets what is older than `since_ms`, or in the future of `now_ms`.
+    pub fn tick(&self, since_ms: i64, now_ms: i64) {
         for books in &self.routes {
             let mut shelf = books.shelf();
-            shelf.own.forget_before(since_ms);
-            shelf.others.values_mut().for_each(|book| book.forget_before(since_ms));
+            shelf.own.forget(since_ms, now_ms);
+            shelf.others.values_mut().for_each(|book| book.forget(since_ms, now_ms));
         }
     }
 

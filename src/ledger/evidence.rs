@@ -25,7 +25,7 @@ const TARGETS: usize = 20_000;
 /// Pairs of leg times kept a minute: a uniform sample of them.
 const PAIRS: usize = 256;
 /// Confirmed mismatches of a minute kept with their places.
-const CONFIRMED: usize = 32;
+const CONFIRMED: usize = 8;
 /// One minute in milliseconds.
 const MINUTE: i64 = 60_000;
 
@@ -90,6 +90,8 @@ pub struct Book {
     minutes: BTreeMap<i64, Minute>,
     changed_targets: HashSet<u64>,
     changed_minutes: HashSet<i64>,
+    /// How often clients left before a target's answer had ended.
+    aborted: HashMap<u64, usize>,
 }
 
 /// The latest comparisons of one target.
@@ -98,7 +100,8 @@ struct Target {
     /// At most [`PER_TARGET`], oldest first.
     #[serde(rename = "l")]
     latest: Vec<Compared>,
-    /// When it counted for the first, second and third time.
+    /// When it counted for the first, second and third time: equal answers that are not 2xx do not, since only a few of
+    /// them count.
     #[serde(rename = "r")]
     reached: Vec<i64>,
 }
@@ -164,6 +167,13 @@ impl Differs {
     }
 }
 
+/// Whether a mismatch of this reason is one for sure: what could not be asked again, and what was not compared to its
+/// end, may be none.
+#[must_use]
+pub fn is_confirmed(reason: Reason) -> bool {
+    !matches!(reason, Reason::Unconfirmed | Reason::Limit)
+}
+
 // === impl Entry ===
 
 impl Entry {
@@ -171,7 +181,7 @@ impl Entry {
     fn is_compared(&self) -> bool {
         match self.outcome {
             Outcome::Match | Outcome::Accepted | Outcome::Transient | Outcome::Noise => true,
-            Outcome::Mismatch => self.reason != Reason::Unconfirmed,
+            Outcome::Mismatch => is_confirmed(self.reason),
             Outcome::ShadowFailed
             | Outcome::PrimaryFailed
             | Outcome::Shed
@@ -192,24 +202,58 @@ impl Entry {
 impl Book {
     /// Takes in one request.
     pub fn add(&mut self, entry: Entry) {
+        if self.is_one_abort_too_many(&entry) {
+            return;
+        }
         let minute = entry.at_ms.div_euclid(MINUTE);
         self.minutes.entry(minute).or_default().add(&entry);
         self.changed_minutes.insert(minute);
         if !entry.is_compared() {
             return;
         }
-        if self.targets.len() < TARGETS || self.targets.contains_key(&entry.target) {
+        if self.has_room(&entry) {
             let Entry { at_ms, success, differs, target, .. } = entry;
             self.targets.entry(target).or_default().add(Compared { at_ms, success, differs });
             self.changed_targets.insert(target);
         }
     }
 
-    /// Forgets what is older than `since_ms`.
-    pub fn forget_before(&mut self, since_ms: i64) {
+    /// Whether clients that leave have counted for this target often enough: one that does so on purpose must not keep
+    /// the route from being compared enough.
+    fn is_one_abort_too_many(&mut self, entry: &Entry) -> bool {
+        if entry.outcome != Outcome::Incomplete || self.aborted.len() >= TARGETS {
+            return false;
+        }
+        let times = self.aborted.entry(entry.target).or_insert(0);
+        *times += 1;
+        *times > PER_TARGET
+    }
+
+    /// Whether the entry's target is remembered, or can be: beyond the limit one that differed takes the place of one that
+    /// only ever matched, so that many targets hide no mismatch.
+    fn has_room(&mut self, entry: &Entry) -> bool {
+        if self.targets.len() < TARGETS || self.targets.contains_key(&entry.target) {
+            return true;
+        }
+        if entry.differs == Differs::No {
+            return false;
+        }
+        let matched = |target: &Target| target.latest.iter().all(|compared| compared.differs == Differs::No);
+        let Some(gone) = self.targets.iter().find(|(_, target)| matched(target)).map(|(key, _)| *key) else {
+            return false;
+        };
+        self.targets.remove(&gone);
+        true
+    }
+
+    /// Forgets what is older than `since_ms`, and what a clock that was ahead left in the future of `now_ms`.
+    pub fn forget(&mut self, since_ms: i64, now_ms: i64) {
         self.minutes = self.minutes.split_off(&since_ms.div_euclid(MINUTE));
-        let is_recent = |target: &Target| target.latest.last().is_some_and(|last| last.at_ms >= since_ms);
-        self.targets.retain(|_, target| is_recent(target));
+        let _future = self.minutes.split_off(&(now_ms.div_euclid(MINUTE) + 2));
+        let is_of_now = |compared: &Compared| {
+            compared.at_ms >= since_ms && compared.at_ms <= now_ms.saturating_add(MINUTE)
+        };
+        self.targets.retain(|_, target| target.latest.last().is_some_and(is_of_now));
     }
 
     /// What changed since the last call, as documents.
@@ -250,11 +294,20 @@ fn page(key: String, of: &impl Serialize) -> Option<Page> {
     Some(Page { key, document: serde_json::to_string(of).ok()? })
 }
 
+// === impl Compared ===
+
+impl Compared {
+    /// Whether both sides answered alike, and not 2xx.
+    fn is_equal_failure(&self) -> bool {
+        !self.success && self.differs == Differs::No
+    }
+}
+
 // === impl Target ===
 
 impl Target {
     fn add(&mut self, compared: Compared) {
-        if self.reached.len() < PER_TARGET {
+        if self.reached.len() < PER_TARGET && !compared.is_equal_failure() {
             self.reached.push(compared.at_ms);
         }
         if self.latest.len() >= PER_TARGET {
@@ -280,7 +333,7 @@ impl Minute {
                 self.unexplained += u64::from(!entry.explained);
             }
             Outcome::Noise => self.noise += 1,
-            Outcome::Mismatch if entry.reason == Reason::Unconfirmed => self.uncompared += 1,
+            Outcome::Mismatch if !is_confirmed(entry.reason) => self.uncompared += 1,
             Outcome::Mismatch => self.confirm(entry),
             Outcome::Shed | Outcome::Incomplete | Outcome::Skipped => self.uncompared += 1,
             Outcome::Match | Outcome::Accepted | Outcome::ShadowFailed | Outcome::PrimaryFailed => {}

@@ -16,6 +16,8 @@ use crate::side::Pair;
 pub const SAMPLES: usize = 3;
 /// Comparisons of its route without it, after which a finding whose samples agree is resolved.
 const LATER: u64 = 30;
+/// The same where no sample is kept that could be asked again.
+const LATER_WITHOUT_SAMPLES: u64 = 300;
 /// How often, at most, a confirmed cause and the samples of a finding are asked again.
 pub(super) const AGAIN: Duration = Duration::from_secs(60);
 /// Where the differences of a route go that are more than it may have findings.
@@ -241,9 +243,17 @@ impl Finding {
         if self.accepted.as_ref().is_some_and(|accepted| accepted.has_expired(now)) {
             return Some((State::Open, "its acceptance expired".to_owned()));
         }
-        let agreed = !self.samples.is_empty() && self.samples.iter().all(|id| self.watch.agreed.contains(id));
         let later = comparisons.saturating_sub(self.watch.occurred_at);
-        (self.state != State::Resolved && agreed && later >= LATER).then(|| {
+        let agreed = self.samples.iter().all(|id| self.watch.agreed.contains(id));
+        let is_gone = if self.path == OVERFLOW {
+            // Nothing came any more that found no room.
+            later >= LATER
+        } else if self.samples.is_empty() {
+            later >= LATER_WITHOUT_SAMPLES
+        } else {
+            agreed && later >= LATER
+        };
+        (self.state != State::Resolved && is_gone).then(|| {
             let samples = self.samples.len();
             (
                 State::Resolved,
@@ -256,6 +266,7 @@ impl Finding {
     pub(super) fn sample_to_ask(&self, comparisons: u64) -> Option<u64> {
         let later = comparisons.saturating_sub(self.watch.occurred_at);
         let is_due = self.state == State::Open
+            && self.path != OVERFLOW
             && later >= LATER
             && self.watch.asked.is_none_or(|asked| asked.elapsed() >= AGAIN);
         let waits = |id: &&u64| !self.watch.agreed.contains(id);

@@ -15,6 +15,11 @@ use crate::state::{AuditEntry, rfc3339};
 /// Findings kept a route; beyond, differences go to one overflow finding at `**`.
 pub const PER_ROUTE: usize = 200;
 
+/// Targets that samples wait for; beyond, a sample waits until there is room.
+const AWAITED: usize = 1000;
+/// How often clients must ask for a sample's target without its finding to count as a recheck.
+const BY_CLIENTS: u8 = 3;
+
 /// Changes of state kept until they are audited; beyond, the oldest are not.
 const TRANSITIONS: usize = 1000;
 
@@ -30,6 +35,10 @@ pub struct Findings {
     /// What has changed here since the other replicas were last told.
     unshared: HashSet<Signature>,
     transitions: VecDeque<Transition>,
+    /// Findings that made room for others, to be deleted from the disk.
+    evicted: Vec<String>,
+    /// Samples that flipgate may not ask again, by route and target: how often clients did so without the finding.
+    awaited: HashMap<(usize, u64), HashMap<u64, u8>>,
 }
 
 /// A change of state that no operator made.
@@ -94,12 +103,12 @@ impl Findings {
         now: DateTime<Utc>,
     ) -> &Finding {
         let route = signature.route;
-        let known = self.per_route.entry(route).or_insert(0);
+        let known = self.per_route.get(&route).copied().unwrap_or(0);
         let is_new = !self.by_signature.contains_key(&signature);
-        if is_new && *known >= PER_ROUTE {
+        if is_new && known >= PER_ROUTE && !self.make_room(route) {
             signature = Signature::overflow(route);
         } else if is_new {
-            *known += 1;
+            *self.per_route.entry(route).or_insert(0) += 1;
         }
         if !self.changed.contains(&signature) {
             self.changed.insert(signature.clone());
@@ -117,6 +126,28 @@ impl Findings {
             change(&mut self.transitions, finding, State::Open, reason, now);
         }
         finding
+    }
+
+    /// Forgets the resolved finding of a route that was seen longest ago; false if there is none.
+    fn make_room(&mut self, route: usize) -> bool {
+        let resolved = self.by_signature.iter().filter(|(signature, finding)| {
+            signature.route == route && signature.path != OVERFLOW && finding.state == State::Resolved
+        });
+        let oldest =
+            resolved.min_by_key(|(_, finding)| finding.last_seen).map(|(signature, _)| signature.clone());
+        let Some(gone) = oldest.and_then(|signature| self.by_signature.remove(&signature)) else {
+            return false;
+        };
+        self.evicted.push(gone.id);
+        if let Some(known) = self.per_route.get_mut(&route) {
+            *known -= 1;
+        }
+        true
+    }
+
+    /// The ids of findings that made room for others since the last call.
+    pub fn take_evicted(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.evicted)
     }
 
     /// Notes that a recheck confirmed these differences.
@@ -210,6 +241,41 @@ impl Findings {
             } else {
                 finding.watch.asked = Some(Instant::now());
             }
+        }
+    }
+
+    /// Has a sample that cannot be asked again wait for clients to ask for its target.
+    pub fn await_target(&mut self, route: usize, target: u64, sample: u64) {
+        if self.awaited.len() < AWAITED || self.awaited.contains_key(&(route, target)) {
+            self.awaited.entry((route, target)).or_default().entry(sample).or_insert(0);
+        }
+    }
+
+    /// Notes how a client's request for a target of `route` differed, for the samples that wait for it.
+    pub fn asked_by_client(&mut self, route: usize, target: u64, comparison: &Comparison) {
+        if self.awaited.is_empty() || comparison.limited.is_some() {
+            return;
+        }
+        let Some(samples) = self.awaited.get_mut(&(route, target)) else { return };
+        let occurred: HashSet<Signature> =
+            comparison.differences.iter().map(|difference| Signature::of(route, difference)).collect();
+        for (sample, times) in samples.iter_mut() {
+            let of_sample =
+                self.by_signature.iter_mut().filter(|(_, finding)| finding.samples.contains(sample));
+            let mut is_gone = true;
+            for (signature, finding) in of_sample {
+                let seen = Signature { transient: false, ..signature.clone() };
+                if occurred.contains(&seen) {
+                    is_gone = false;
+                } else if *times + 1 >= BY_CLIENTS && !finding.watch.agreed.contains(sample) {
+                    finding.watch.agreed.push(*sample);
+                }
+            }
+            *times = if is_gone { times.saturating_add(1) } else { 0 };
+        }
+        samples.retain(|_, times| *times < BY_CLIENTS);
+        if samples.is_empty() {
+            self.awaited.remove(&(route, target));
         }
     }
 

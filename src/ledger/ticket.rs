@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 
-use super::evidence::{Differs, Entry, Pair32};
+use super::evidence::{Differs, Entry, Pair32, is_confirmed};
 use super::judging::Verdict;
 use super::outcome::{Outcome, Reason};
 use super::seen::Seen;
@@ -54,7 +54,7 @@ impl Ticket {
         &self.ledger
     }
 
-    /// Notes that the primary answered 5xx where the shadow did not.
+    /// Notes that the primary answered 5xx, or kept silent, where the shadow did not.
     pub fn primary_erred(&mut self) {
         self.primary_erred = true;
     }
@@ -80,6 +80,7 @@ impl Ticket {
         let ledger = Arc::clone(&self.ledger);
         let now = Utc::now();
         let (noted, differs) = ledger.count_differences(self.route, compared, now);
+        lock(&ledger.findings).asked_by_client(self.route, self.target, &compared.comparison);
         let limited = compared.comparison.limited.is_some();
         let (outcome, reason) = match (compared.comparison.is_match(), noted.covered, confirmation) {
             (true, ..) => (Outcome::Match, Reason::None),
@@ -154,7 +155,9 @@ impl Ticket {
             differs: Differs::No,
             explained: false,
         });
-        if self.visitor.primary == Side::To {
+        // A client that left says nothing of the primary, unless that kept silent.
+        let says_something = outcome != Outcome::Incomplete || self.primary_erred;
+        if self.visitor.primary == Side::To && says_something {
             self.ledger.seen.note(self.visitor.position.turn, self.as_seen(&entry));
         }
         self.ledger.books.push(self.route, self.epoch, entry);
@@ -167,7 +170,7 @@ impl Ticket {
             client: self.visitor.client,
             target: self.target ^ self.route as u64,
             failed: failed || self.primary_erred,
-            mismatch: entry.outcome == Outcome::Mismatch && entry.reason != Reason::Unconfirmed,
+            mismatch: entry.outcome == Outcome::Mismatch && is_confirmed(entry.reason),
             times: entry.times.filter(|_| entry.outcome != Outcome::ShadowFailed),
         }
     }

@@ -9,8 +9,9 @@ use super::Proxy;
 use super::tee::Tee;
 use super::visit::Visit;
 use crate::backend::body::RequestBody;
-use crate::backend::{Answer, Answered, AskError, Head};
+use crate::backend::{Answer, Answered, Ask, AskError, Head};
 use crate::ledger::outcome::{Outcome, Reason};
+use crate::shadow::breaker::Standing;
 use crate::shadow::failure_reason;
 use crate::side::{Pair, Side};
 
@@ -44,9 +45,13 @@ impl Proxy {
     pub(super) async fn fail_over(&self, primary: Side, head: Arc<Head>) -> Option<Served> {
         let names = self.failover.as_ref()?;
         let side = primary.other();
-        let answered = self.backends.get(side).ask(self.for_client(head, RequestBody::Empty)).await;
-        let answer = answered.ok()?.answer;
-        if answer.status().is_server_error() {
+        if self.shadow.capacity.breakers.get(side).standing() != Standing::Closed {
+            return None;
+        }
+        let ask = Ask { patience: self.shadow.deadline(), ..self.for_client(head, RequestBody::Empty) };
+        let answer = self.backends.get(side).ask(ask).await.ok()?.answer;
+        // What is not there, or not allowed, on the other side may be there on this one.
+        if !answer.status().is_success() && !answer.status().is_redirection() {
             return None;
         }
         self.metrics.failed_over(side);

@@ -56,6 +56,15 @@ impl Breaker {
         *self.inner() = Inner::default();
     }
 
+    /// Notes an answer to a request that was no shadow's: it closes a breaker that is open, and leaves the count of failures
+    /// in a row as it is where it is closed.
+    pub fn answers(&self) {
+        let mut inner = self.inner();
+        if inner.open.is_some() {
+            *inner = Inner::default();
+        }
+    }
+
     /// Notes that none came.
     pub fn failed(&self) {
         self.failed_at(Instant::now());

@@ -79,9 +79,9 @@ impl Capacity {
         is_idle && self.allowance.take()
     }
 
-    /// Looks whether shadowing has to give way to clients.
-    pub fn look(&self) {
-        self.load.look(self.waiting() * 5 > self.limits.queue * 4);
+    /// Looks whether shadowing has to give way to the clients of the primary that the change `turn` made.
+    pub fn look(&self, turn: i64) {
+        self.load.look(turn, self.waiting() * 5 > self.limits.queue * 4);
         self.metrics.set_load(self.load.share(), self.load.baseline());
         for side in Side::BOTH {
             let is_open = self.breakers.get(side).standing() != Standing::Closed;

@@ -1,5 +1,7 @@
 //! The comparators: threads of their own that compare finished legs, fed by a bounded queue.
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use super::rechecker::{Conclusion, Desk, Differing};
-use crate::backend::Head;
+use crate::backend::{Head, LOOP_MARK};
 use crate::compare::{self, Body, Comparison, Mode, Rules};
 use crate::ledger::outcome::{Outcome, Reason};
 use crate::ledger::{Compared, LegRecord, Records, Ticket, redact};
@@ -21,9 +23,19 @@ use crate::side::{Pair, Side};
 /// Stack of a comparator: room for the deepest document its rules allow.
 const STACK: usize = 8 * 1024 * 1024;
 
-/// Request headers kept with a sample.
-const REPEATED: [HeaderName; 4] =
-    [header::HOST, header::ACCEPT, header::ACCEPT_LANGUAGE, header::ACCEPT_ENCODING];
+/// Bytes of a request's headers kept with a sample; one with more cannot be asked again.
+const HEADER_BYTES: usize = 4096;
+/// Request headers that choose no answer, or say who asked: not kept.
+const LEFT_OUT: [&str; 8] = [
+    LOOP_MARK,
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "referer",
+    "connection",
+    "te",
+    "traceparent",
+];
 
 /// Both legs of one request, to be compared.
 #[derive(Debug)]
@@ -176,11 +188,26 @@ fn compare(job: Job, metrics: &Metrics, desk: &Desk) {
     let whole = Pair { from: legs.from.whole(), to: legs.to.whole() };
     let comparison = compare::compare(legs.from.borrowed(&whole.from), legs.to.borrowed(&whole.to), &rules);
     metrics.compared(started.elapsed(), whole.from.length() + whole.to.length());
-    let differing = Differing { ticket, rules, primary, head, legs, comparison, at: Instant::now() };
+    let differing =
+        Differing { ticket, rules, primary, head, legs, comparison, at: Instant::now(), key: None };
     desk.take(differing);
 }
 
 impl Differing {
+    /// A hash of the route and of what differs; none if not all of that is known.
+    pub(super) fn signature(&self) -> Option<u64> {
+        if self.comparison.limited.is_some() || !self.is_listed() {
+            return None;
+        }
+        let mut parts: Vec<_> =
+            self.comparison.differences.iter().map(|d| (d.path.as_str(), d.kind, d.class)).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        let mut hasher = DefaultHasher::new();
+        (self.ticket.route(), parts).hash(&mut hasher);
+        Some(hasher.finish())
+    }
+
     /// Whether every cause is listed: the list was not cut short.
     pub(super) fn is_listed(&self) -> bool {
         is_listed(&self.comparison, &self.rules)
@@ -244,15 +271,26 @@ fn records(head: &Head, legs: &Pair<Leg>, whole: &Pair<Whole>, rules: &Rules) ->
     Records { legs: Pair { from, to }, patch, request: request(head) }
 }
 
-/// The headers with which a request can be asked again: those that choose among answers. None if it carried credentials,
-/// since without them the answer would be another one, and with them they would be stored.
+/// The headers with which a request can be asked again: all that may choose among answers. None if it carried credentials,
+/// since without them the answer would be another one, and with them they would be stored; or if they are too many.
 fn request(head: &Head) -> Option<Vec<(String, String)>> {
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    if redact::target(target) != target || head.headers.keys().any(|name| redact::is_secret(name.as_str())) {
+    if redact::target(target) != target {
         return None;
     }
-    let chosen = REPEATED.iter().filter_map(|name| Some((name, head.headers.get(name)?.to_str().ok()?)));
-    Some(chosen.map(|(name, value)| (name.to_string(), value.to_owned())).collect())
+    let (mut kept, mut bytes) = (Vec::new(), 0);
+    for (name, value) in &head.headers {
+        let (name, value) = (name.as_str(), value.to_str().ok()?);
+        if LEFT_OUT.contains(&name) {
+            continue;
+        }
+        bytes += name.len() + value.len();
+        if bytes > HEADER_BYTES || redact::is_secret(name) || redact::header(name, value) != value {
+            return None;
+        }
+        kept.push((name.to_owned(), value.to_owned()));
+    }
+    Some(kept)
 }
 
 /// A body as text with secrets blanked. One in which they cannot be found, since it is no text, or JSON that does not

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::comparator::{Leg, apart, compare_apart, is_listed};
-use super::{Capacity, Shadow};
+use super::parking::{Parked, Parking};
+use super::{Capacity, Shadow, is_overload};
 use crate::backend::{Backend, Head};
 use crate::compare::{Comparison, Rules};
 use crate::ledger::{Confirmation, Ledger, Ticket, Verdict};
@@ -18,7 +19,7 @@ const WAITING: usize = 32;
 /// Requests asked again at once.
 const AT_ONCE: usize = 16;
 /// How long before a comparison a write or a change of data explains a transient.
-const NEAR: Duration = Duration::from_secs(10);
+const NEAR: Duration = Duration::from_secs(2);
 
 /// When to ask again.
 #[derive(Debug, Clone)]
@@ -55,6 +56,8 @@ pub struct Differing {
     pub comparison: Comparison,
     /// When they were compared.
     pub at: Instant,
+    /// What others that differ alike wait under, for the recheck of this one.
+    pub key: Option<u64>,
 }
 
 /// One answer of the primary, to be compared with another one of its own.
@@ -87,6 +90,7 @@ pub enum Conclusion {
 pub struct Desk {
     rules: RecheckRules,
     capacity: Arc<Capacity>,
+    parking: Arc<Parking>,
     queue: mpsc::Sender<Again>,
 }
 
@@ -113,9 +117,13 @@ impl Default for RecheckRules {
 
 impl Desk {
     /// A desk, and what comes out of it.
-    pub(super) fn new(rules: RecheckRules, capacity: Arc<Capacity>) -> (Self, mpsc::Receiver<Again>) {
+    pub(super) fn new(
+        rules: RecheckRules,
+        capacity: Arc<Capacity>,
+        parking: Arc<Parking>,
+    ) -> (Self, mpsc::Receiver<Again>) {
         let (queue, waiting) = mpsc::channel(WAITING);
-        (Desk { rules, capacity, queue }, waiting)
+        (Desk { rules, capacity, parking, queue }, waiting)
     }
 
     /// Concludes a request, or has it asked again first.
@@ -126,8 +134,14 @@ impl Desk {
         let verdict = ledger.verdict(route, &compared.comparison, compared.is_listed());
         let is_final = self.rules.after.is_empty() || compared.comparison.limited.is_some();
         let confirmation = match verdict {
-            Verdict::Match | Verdict::Noise | Verdict::Accepted => Confirmation::Confirmed,
-            Verdict::Differs { .. } if is_final => Confirmation::Confirmed,
+            Verdict::Match | Verdict::Noise => Confirmation::Confirmed,
+            Verdict::Accepted | Verdict::Differs { .. } if is_final => Confirmation::Confirmed,
+            // Should counting it show that it is beyond what was accepted, nobody has asked again.
+            Verdict::Accepted => Confirmation::Unconfirmed,
+            // Near a write what looks like a known cause may be lag.
+            Verdict::Differs { known: true } if wrote_near(&ledger, Duration::ZERO) => {
+                Confirmation::Unconfirmed
+            }
             Verdict::Differs { known: true } => Confirmation::Known,
             Verdict::Differs { known: false } => return self.recheck(compared),
         };
@@ -140,16 +154,24 @@ impl Desk {
     }
 
     fn recheck(&self, differing: Differing) {
-        let refused = if self.capacity.may_ask() {
-            match self.queue.try_send(Again::Recheck(Box::new(differing))) {
-                Ok(()) => return,
-                Err(refused) => refused.into_inner(),
-            }
-        } else {
-            Again::Recheck(Box::new(differing))
+        let near = wrote_near(differing.ticket.ledger(), Duration::ZERO);
+        let key = if near { differing.signature() } else { None };
+        let differing = match key {
+            None => differing,
+            Some(key) => match self.parking.park(key, differing) {
+                Parked::Waits => return,
+                Parked::First(first) => Differing { key: Some(key), ..first },
+                Parked::Alone(alone) => alone,
+            },
         };
-        if let Again::Recheck(differing) = refused {
-            differing.conclude(Conclusion::Settled(Confirmation::Unconfirmed));
+        // A place first: what finds none takes nothing from the allowance.
+        match self.queue.try_reserve() {
+            Ok(place) if self.capacity.may_ask() => place.send(Again::Recheck(Box::new(differing))),
+            Ok(_) | Err(_) => {
+                for waited in self.parking.with_those_that_wait(differing) {
+                    waited.conclude(Conclusion::Settled(Confirmation::Unconfirmed));
+                }
+            }
         }
     }
 
@@ -193,54 +215,63 @@ impl Rechecker {
     }
 
     async fn recheck(&self, mut differing: Differing) {
-        let mut again = None;
+        let mut last = None;
         for (number, after) in self.rules.after.iter().enumerate() {
             tokio::time::sleep_until((differing.at + *after).into()).await;
-            // The first was allowed when it was handed in.
+            // Only what differs at the last recheck is confirmed; the first was allowed when it was handed in.
+            last = None;
             if number > 0 && !self.shadow.capacity.may_ask() {
                 break;
             }
             let asked = self.shadow.recheck(&self.backends, &differing.rules, &differing.head).await;
             let Ok(asked) = asked else { continue };
-            let is_other = |side: Side| asked.legs.get(side).status != differing.legs.get(side).status;
-            // The primary answers another thing now: that the sides agree on it shows nothing.
-            if is_other(differing.primary) {
+            if !is_comparable(&differing, &asked.legs) {
                 continue;
             }
             let ledger = Arc::clone(differing.ticket.ledger());
             let route = differing.ticket.route();
             let listed = is_listed(&asked.comparison, &differing.rules);
             let verdict = ledger.verdict(route, &asked.comparison, listed);
-            if number == 0 {
+            if number == 0 && !wrote_near(&ledger, differing.at.elapsed()) {
                 note_control(&differing, asked.legs).await;
             }
             match verdict {
                 Verdict::Match | Verdict::Noise | Verdict::Accepted => return self.agreed(differing).await,
-                Verdict::Differs { .. } => again = Some(asked.comparison),
+                Verdict::Differs { .. } => last = Some(asked.comparison),
             }
         }
-        let confirmation = match again {
-            Some(again) => {
-                differing.comparison = differing.comparison.persisting(&again);
+        let persisting = last.and_then(|again| differing.comparison.persisting(&again));
+        let confirmation = match persisting {
+            Some(persisting) => {
+                differing.comparison = persisting;
                 Confirmation::Confirmed
             }
             None => Confirmation::Unconfirmed,
         };
+        let mut all = self.shadow.parking.with_those_that_wait(differing).into_iter();
+        let conclude = move || {
+            if let Some(first) = all.next() {
+                first.conclude(Conclusion::Settled(confirmation));
+            }
+            // Those that waited were not asked again themselves.
+            all.for_each(|waited| waited.conclude(Conclusion::Settled(Confirmation::Unconfirmed)));
+        };
         // A request that is lost here ends as `incomplete`.
-        let _ = apart(move || differing.conclude(Conclusion::Settled(confirmation))).await;
+        let _ = apart(conclude).await;
     }
 
     async fn agreed(&self, differing: Differing) {
-        let after = differing.at.elapsed();
         let backends = self.backends.clone();
+        let all = self.shadow.parking.with_those_that_wait(differing);
         let conclude = move || {
-            let near = after + NEAR;
-            let wrote = chrono::Utc::now().timestamp_millis() - i64::try_from(near.as_millis()).unwrap_or(0);
-            let since = SystemTime::now().checked_sub(near);
-            let changed = |side| backends.get(side).changed_at().is_some_and(|at| Some(at) >= since);
-            let explained =
-                differing.ticket.ledger().has_written_since(wrote) || Side::BOTH.into_iter().any(changed);
-            differing.conclude(Conclusion::Agreed { after, explained });
+            for differing in all {
+                let after = differing.at.elapsed();
+                let since = SystemTime::now().checked_sub(after + NEAR);
+                let changed = |side| backends.get(side).changed_at().is_some_and(|at| Some(at) >= since);
+                let explained =
+                    wrote_near(differing.ticket.ledger(), after) || Side::BOTH.into_iter().any(changed);
+                differing.conclude(Conclusion::Agreed { after, explained });
+            }
         };
         // A request that is lost here ends as `incomplete`.
         let _ = apart(conclude).await;
@@ -258,6 +289,21 @@ impl Rechecker {
             ledger.control(route, &comparison);
         }
     }
+}
+
+/// Whether a request that wrote went through since, or shortly before, what began so long ago.
+fn wrote_near(ledger: &Ledger, ago: Duration) -> bool {
+    let near = i64::try_from((ago + NEAR).as_millis()).unwrap_or(0);
+    ledger.has_written_since(chrono::Utc::now().timestamp_millis() - near)
+}
+
+/// Whether a recheck says something of what differed. Not if the primary answers another thing now: that the sides agree
+/// on it, or not, is no sign. Nor if either side is overloaded.
+fn is_comparable(differing: &Differing, again: &Pair<Leg>) -> bool {
+    let primary = differing.primary;
+    let is_busy =
+        |side: Side| is_overload(again.get(side).status) && !is_overload(differing.legs.get(side).status);
+    again.get(primary).status == differing.legs.get(primary).status && !Side::BOTH.into_iter().any(is_busy)
 }
 
 /// A recheck is a control as well: the primary was asked a second time.

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
 
-use super::recheck::{doubt, question};
+use super::recheck::{Rechecked, Unaskable, doubt, question};
 use super::rechecker::Rechecker;
 use crate::ledger::Ledger;
 use crate::ledger::sample::Sample;
 use crate::route::Routes;
-use crate::side::Pair;
+use crate::side::{Pair, Side};
 use crate::state::shared::SharedStore;
 
 /// Between two looks.
@@ -55,11 +55,23 @@ impl Resolver {
 
     async fn ask(&self, id: u64) {
         let Some(sample) = self.sample(id).await else { return self.ledger.not_rechecked(id) };
-        let Ok(question) = question(&sample, &self.routes) else { return self.ledger.not_rechecked(id) };
+        let question = match question(&sample, &self.routes) {
+            Ok(question) => question,
+            Err(why) => {
+                if why == Unaskable::Credentials {
+                    self.ledger.await_clients(&sample);
+                }
+                return self.ledger.not_rechecked(id);
+            }
+        };
         let Rechecker { shadow, backends, .. } = &self.rechecker;
         match shadow.recheck(backends, &question.rules, &question.head).await {
             Ok(rechecked) if doubt(&sample, &self.names, &rechecked).is_none() => {
                 self.ledger.rechecked(question.route, id, &rechecked.comparison);
+            }
+            // It is gone on both sides: others have to show whether the cause is.
+            Ok(rechecked) if rechecked.comparison.is_match() && is_gone(&rechecked) => {
+                self.ledger.forget_sample(id);
             }
             Ok(_) | Err(_) => self.ledger.not_rechecked(id),
         }
@@ -78,4 +90,9 @@ impl Resolver {
             }
         }
     }
+}
+
+/// Whether what was asked for is not there any more.
+fn is_gone(rechecked: &Rechecked) -> bool {
+    Side::BOTH.iter().all(|side| matches!(rechecked.legs.get(*side).status.as_u16(), 404 | 410))
 }

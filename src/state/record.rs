@@ -18,7 +18,7 @@ pub struct Stored {
     pub since: DateTime<Utc>,
     /// The version that the last change of the dial made.
     pub turn: i64,
-    /// Whether that change raised it.
+    /// Whether it was raised since it was last 0.
     pub raised: bool,
     /// The stretch of evidence gathered now.
     pub epoch: Epoch,
@@ -127,7 +127,8 @@ impl Stored {
             100 => Side::To,
             _ => self.leader,
         };
-        let (since, raised) = (Utc::now(), dial > self.dial);
+        // Lowering it, but not to 0, leaves the rest of the last raise to be watched.
+        let (since, raised) = (Utc::now(), dial > self.dial || (self.raised && dial > 0));
         Stored { version, dial, leader, since, turn: version, raised, ..self.clone() }
     }
 
@@ -161,7 +162,7 @@ mod tests {
     fn the_leader_changes_at_the_ends_only() {
         let mut stored = Stored::new(0, String::new());
         for (dial, leader, raised) in
-            [(50, Side::From, true), (100, Side::To, true), (50, Side::To, false), (0, Side::From, false)]
+            [(50, Side::From, true), (100, Side::To, true), (50, Side::To, true), (0, Side::From, false)]
         {
             stored = stored.with_dial(dial);
             assert_eq!((stored.leader, stored.raised, stored.turn), (leader, raised, stored.version));

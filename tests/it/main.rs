@@ -24,6 +24,7 @@ mod findings;
 mod flip;
 mod gate;
 mod harness;
+mod hostile_evidence;
 mod killed;
 mod lag_and_noise;
 mod metrics;

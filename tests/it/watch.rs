@@ -257,7 +257,7 @@ async fn a_primary_that_gets_slow_is_relieved_of_shadowing_first() {
     let share = async || flipgate.metrics().await.sum("flipgate_shadow_share", &[]);
     let load = async |wanted: &str, condition: &dyn Fn(f64) -> bool| {
         wait_until(wanted, || async {
-            let asking = (0..8).map(|_| ask_all(&flipgate, (0..10).map(|_| "/read/a".to_owned())));
+            let asking = (0..25).map(|_| ask_all(&flipgate, (0..4).map(|_| "/read/a".to_owned())));
             futures_util::future::join_all(asking).await;
             condition(share().await)
         })
@@ -269,7 +269,7 @@ async fn a_primary_that_gets_slow_is_relieved_of_shadowing_first() {
         baseline().await > 0.0
     })
     .await;
-    delay.store(400, Ordering::SeqCst);
+    delay.store(1000, Ordering::SeqCst);
     load("less is shadowed", &|share| share < 1.0).await;
     delay.store(0, Ordering::SeqCst);
     load("all is shadowed again", &|share| share == 1.0).await;

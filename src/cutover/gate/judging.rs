@@ -4,8 +4,8 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::{Condition, GateRules, condition, millis};
-use crate::stats::{latency, trials_needed, upper_bound};
 use crate::ledger::evidence::{PER_TARGET, Tally};
+use crate::stats::{latency, trials_needed, upper_bound};
 
 /// One route, its evidence, and the rules.
 struct Judged<'a> {
@@ -90,10 +90,8 @@ impl Judged<'_> {
         let needed = trials_needed(mismatches, self.rules.max_mismatch_rate, counted)?;
         let needed = usize::try_from(needed.max(self.rules.min_comparisons)).ok()?;
         let mut reached = self.tally.reached.clone();
-        let place = needed.saturating_sub(1);
-        if place >= reached.len() {
-            return None;
-        }
+        // The few equal failures that count came at some time: the latest of the others stands for theirs.
+        let place = needed.checked_sub(1)?.min(reached.len().checked_sub(1)?);
         let (_, met, _) = reached.select_nth_unstable(place);
         Some(self.tally.last_mismatch.map_or(*met, |last| last.max(*met)))
     }

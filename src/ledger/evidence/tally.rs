@@ -79,7 +79,7 @@ impl Tally {
                 continue;
             }
         }
-        let told = target.latest.len().min(target.reached.len());
+        let told = target.latest.iter().filter(|compared| !compared.is_equal_failure()).count();
         self.reached.extend(target.reached.iter().take(told));
         successes
     }

@@ -101,7 +101,7 @@ fn all_is_bounded() {
     }
     let counted = tally(&book, 0);
     assert_eq!((counted.targets, counted.pairs.len(), counted.all), (20_000, 256, 30_000));
-    book.forget_before(10 * MINUTE);
+    book.forget(10 * MINUTE, 10 * MINUTE);
     let nothing = tally(&book, 0);
     assert_eq!((nothing.targets, nothing.all), (0, 0));
 }

@@ -1,0 +1,68 @@
+//! A burst of lag: requests that differ alike shortly after a write wait for the recheck of the first of them, since each
+//! of them asked again would use up what may be asked.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::rechecker::Differing;
+
+/// Requests that wait, at most: their bodies are held.
+const PARKED: usize = 256;
+
+/// What waits, by what differs.
+#[derive(Debug, Default)]
+pub struct Parking(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    waiting: HashMap<u64, Vec<Differing>>,
+    count: usize,
+}
+
+/// What becomes of a request that differs.
+#[derive(Debug)]
+pub(super) enum Parked {
+    /// It waits for the recheck of another one.
+    Waits,
+    /// It is the first: to be asked again.
+    First(Differing),
+    /// It is to be asked again by itself.
+    Alone(Differing),
+}
+
+// === impl Parking ===
+
+impl Parking {
+    /// Has a request wait if another one that differs by the same `key` is being asked again.
+    pub(super) fn park(&self, key: u64, differing: Differing) -> Parked {
+        let mut inner = self.inner();
+        let has_room = inner.count < PARKED;
+        match inner.waiting.get_mut(&key) {
+            Some(waiting) if has_room => {
+                waiting.push(differing);
+                inner.count += 1;
+                Parked::Waits
+            }
+            Some(_) => Parked::Alone(differing),
+            None => {
+                inner.waiting.insert(key, Vec::new());
+                Parked::First(differing)
+            }
+        }
+    }
+
+    /// A request that was asked again, and behind it all that waited for that.
+    pub(super) fn with_those_that_wait(&self, first: Differing) -> Vec<Differing> {
+        let left = first.key.map(|key| {
+            let mut inner = self.inner();
+            let left = inner.waiting.remove(&key).unwrap_or_default();
+            inner.count -= left.len();
+            left
+        });
+        std::iter::once(first).chain(left.into_iter().flatten()).collect()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
