@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::rechecker::Differing;
 
 /// Requests that wait, at most: their bodies are held.
-const PARKED: usize = 256;
+const PARKED: usize = 128;
 
 /// What waits, by what differs.
 #[derive(Debug, Default)]
