@@ -151,7 +151,7 @@ impl App {
             metrics.set_up(side, *up.get(side));
         }
         let shared_store = replicas::open(&config, &store)?;
-        let start = Start { initial: config.initial_primary, rules: &config.fingerprint };
+        let start = Start { initial: config.initial_primary, rules: &config.fingerprint, names: &names };
         let stored = cutover::take_up(&store, shared_store.as_ref(), start).await?;
         let seen = Arc::new(Log::default());
         let ledger = Arc::new(Ledger::open(

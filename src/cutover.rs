@@ -1,7 +1,10 @@
 //! Who is primary, and how that changes: compare-and-set, on disk first, audited.
 
+mod arrears;
 mod commit;
 pub mod gate;
+mod going_back;
+mod merging;
 pub mod quarantine;
 mod sharing;
 pub mod sticky;
@@ -9,7 +12,7 @@ mod taking_up;
 pub mod watch;
 mod watching;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{TimeDelta, Utc};
@@ -22,8 +25,9 @@ use crate::ledger::seen::Log;
 use crate::metrics::Metrics;
 use crate::side::{Pair, Side};
 use crate::state::shared::SharedStore;
-use crate::state::{AuditEntry, Latch, Position, StateError, StateStore, Stored, rfc3339};
+use crate::state::{AuditEntry, Position, StateError, StateStore, Stored, rfc3339};
 
+use self::arrears::Arrears;
 use self::commit::Commit;
 pub use self::sharing::follow;
 pub use self::taking_up::{Start, take_up};
@@ -43,8 +47,18 @@ pub struct Cutover {
     stored: RwLock<Stored>,
     /// Held by whoever changes it.
     changing: Arc<Mutex<()>>,
+    /// Held by whoever follows the other replicas.
+    following: Mutex<()>,
     /// Wakes whoever tells the other replicas.
     owing: Notify,
+    /// What the others and the disk do not know yet.
+    arrears: std::sync::Mutex<Arrears>,
+    /// Counts rollbacks, so that a change that was on its way meanwhile is not obeyed after one.
+    rollbacks: AtomicU64,
+    /// Changes on their way to the state store.
+    flights: AtomicUsize,
+    /// The highest version of a change that the state store did not answer.
+    doubted: AtomicI64,
     parts: Parts,
 }
 
@@ -112,6 +126,12 @@ pub enum Refused {
     /// The state store of all replicas is not there, and only a rollback can do without.
     #[error("the state store cannot be reached, and without it nothing but a rollback is possible: {0}")]
     CutOff(String),
+    /// The state store of all replicas gave no answer, so whether it was done is not known.
+    #[error(
+        "the state store gave no answer, so the change may still be done; `flipgate status` tells, and a rollback takes \
+         it back in either case: {0}"
+    )]
+    InDoubt(String),
     /// Another change came before this one.
     #[error("another change came before this one; look at the status and try again")]
     Overtaken,
@@ -136,12 +156,18 @@ impl Cutover {
     /// # Errors
     /// If the state file cannot be read.
     pub fn new(stored: Stored, parts: Parts) -> Result<Self, StateError> {
-        parts.metrics.set_state_owed(parts.store.owed()?.is_some());
+        let owed = parts.store.owed()?;
+        parts.metrics.set_state_owed(owed.is_some());
         let cutover = Cutover {
             position: AtomicU64::new(stored.position().packed()),
             stored: RwLock::new(stored.clone()),
             changing: Arc::default(),
+            following: Mutex::default(),
             owing: Notify::new(),
+            arrears: std::sync::Mutex::new(Arrears::of(owed)),
+            rollbacks: AtomicU64::new(0),
+            flights: AtomicUsize::new(0),
+            doubted: AtomicI64::new(0),
             parts,
         };
         cutover.parts.seen.begin(stored.turn);
@@ -203,11 +229,16 @@ impl Cutover {
     /// # Errors
     /// [`Refused`]; nothing has changed then.
     pub async fn change(self: &Arc<Self>, change: Change) -> Result<Stored, Refused> {
+        let first = self.status();
         for _ in 1..ATTEMPTS {
             match self.try_to_change(&change).await {
-                // What it expects and what the gate says may be otherwise now.
                 Err(Refused::Overtaken) => {}
                 done => return done,
+            }
+            let now = self.status();
+            if (now.turn, &now.latch) != (first.turn, &first.latch) {
+                // Not on top of a rollback, nor of anything else that the operator did not see.
+                return Err(Refused::Expected(self.said(&now)));
             }
         }
         self.try_to_change(&change).await
@@ -233,46 +264,13 @@ impl Cutover {
         if change.dry_run {
             return Ok(stored);
         }
-        let mut next = stored.with_dial(change.dial);
-        if raises {
-            // Only force gets here with a latch: the operator's word that the flip is watched again.
-            next.latch = None;
-        }
+        // Only force raises it where it latched: the operator's word that the flip is watched again.
+        let next = stored.turned_to(change.dial);
+        let back = (change.dial == 0).then_some(stored.turn);
         let (source, reason) = (change.source.clone(), change.reason.clone());
         let cause = Cause { trigger: "operator", source, reason };
         let forced = change.force && raises && !readiness.ready;
-        self.commit(turn, Commit { action: change.action, cause, next, forced, readiness }).await
-    }
-
-    /// Goes back to *from*. Never gated; where it is there already, nothing changes.
-    ///
-    /// # Errors
-    /// Only if it could not be put on disk.
-    pub async fn rollback(self: &Arc<Self>, reason: String, source: String) -> Result<Stored, Refused> {
-        let turn = Arc::clone(&self.changing).lock_owned().await;
-        let stored = self.status();
-        if stored.dial == 0 {
-            return Ok(stored);
-        }
-        let cause = Cause { trigger: "operator", source, reason };
-        let next = stored.with_dial(0);
-        let readiness = self.readiness();
-        self.commit(turn, Commit { action: "rollback", cause, next, forced: false, readiness }).await
-    }
-
-    /// Goes back because of what the watch saw since the change `seen`, and latches; none if it no longer applies.
-    async fn fall_back(self: &Arc<Self>, seen: i64, reason: String) -> Result<Option<Stored>, Refused> {
-        let turn = Arc::clone(&self.changing).lock_owned().await;
-        let stored = self.status();
-        if stored.turn != seen || stored.dial == 0 || stored.latch.is_some() {
-            return Ok(None);
-        }
-        let mut next = stored.with_dial(0);
-        next.latch = Some(Latch { since: next.since, reason: reason.clone() });
-        let cause = Cause { trigger: "automatic", source: "flipgate".to_owned(), reason };
-        let readiness = self.readiness();
-        let commit = Commit { action: "rollback", cause, next, forced: false, readiness };
-        self.commit(turn, commit).await.map(Some)
+        self.commit(turn, Commit { action: change.action, cause, next, forced, readiness, back }).await
     }
 
     /// Begins another epoch.
@@ -293,7 +291,7 @@ impl Cutover {
         }
         let next = stored.with_epoch(cause.reason.clone(), stored.epoch.rules.clone());
         let readiness = self.readiness();
-        self.commit(turn, Commit { action: "epoch", cause, next, forced: false, readiness }).await
+        self.commit(turn, Commit { action: "epoch", cause, next, forced: false, readiness, back: None }).await
     }
 
     /// Releases the latch of an automatic rollback; without one nothing changes.
@@ -308,7 +306,8 @@ impl Cutover {
         }
         let next = stored.with_latch(None);
         let readiness = self.readiness();
-        self.commit(turn, Commit { action: "release", cause, next, forced: false, readiness }).await
+        self.commit(turn, Commit { action: "release", cause, next, forced: false, readiness, back: None })
+            .await
     }
 
     /// Puts a committed state in force.
@@ -344,10 +343,7 @@ impl Cutover {
 
     /// The primary's name, or how reads are split.
     fn called(&self, stored: &Stored) -> String {
-        match stored.primary() {
-            Some(side) => self.parts.names.get(side).clone(),
-            None => format!("split, {} % {}", stored.dial, self.parts.names.to),
-        }
+        called(&self.parts.names, stored)
     }
 
     fn said(&self, stored: &Stored) -> String {
@@ -373,6 +369,14 @@ impl Expected {
             Expected::Primary(primary) => stored.primary() == primary,
             Expected::Dial(dial) => stored.dial == dial,
         }
+    }
+}
+
+/// The primary's name, or how reads are split.
+fn called(names: &Pair<String>, stored: &Stored) -> String {
+    match stored.primary() {
+        Some(side) => names.get(side).clone(),
+        None => format!("split, {} % {}", stored.dial, names.to),
     }
 }
 

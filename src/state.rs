@@ -7,8 +7,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
+mod owed;
 mod record;
 
+pub use self::owed::Owed;
 pub use self::record::{Epoch, Latch, Position, Stored};
 
 pub mod shared;
@@ -48,8 +50,6 @@ const MIGRATIONS: &[&str] = &[
         value TEXT NOT NULL
     ) STRICT;",
 ];
-/// The fact that names what the state store of all replicas has not been told yet: audit entries, as JSON.
-const OWED: &str = "owed";
 /// Audit entries answered at most.
 pub(crate) const AUDIT_PAGE: i64 = 1000;
 
@@ -181,43 +181,6 @@ impl StateStore {
         })
     }
 
-    /// The same, of what the state store of all replicas has to be told yet.
-    ///
-    /// # Errors
-    /// If it is not on disk.
-    pub fn save_owed(&self, stored: &Stored, entry: &AuditEntry) -> Result<(), StateError> {
-        self.with(|connection| {
-            let transaction = connection.transaction()?;
-            put(&transaction, stored)?;
-            note(&transaction, entry)?;
-            let mut owed = owed(&transaction)?.unwrap_or_default();
-            owed.push(entry.clone());
-            put_fact(&transaction, OWED, &serde_json::json!(owed).to_string())?;
-            transaction.commit()
-        })
-    }
-
-    /// Stores what is committed now that all replicas know it: nothing is owed any more.
-    ///
-    /// # Errors
-    /// If it is not on disk.
-    pub fn save_settled(&self, stored: &Stored) -> Result<(), StateError> {
-        self.with(|connection| {
-            let transaction = connection.transaction()?;
-            put(&transaction, stored)?;
-            transaction.execute("DELETE FROM facts WHERE name = ?1", [OWED])?;
-            transaction.commit()
-        })
-    }
-
-    /// What the state store of all replicas has to be told yet; none where nothing is owed.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn owed(&self) -> Result<Option<Vec<AuditEntry>>, StateError> {
-        self.with(|connection| owed(connection))
-    }
-
     /// A fact of this state directory.
     ///
     /// # Errors
@@ -337,11 +300,6 @@ fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>>
 fn put_fact(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
     connection.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?1, ?2)", [name, value])?;
     Ok(())
-}
-
-fn owed(connection: &Connection) -> rusqlite::Result<Option<Vec<AuditEntry>>> {
-    // What cannot be read is owed all the same: an older flipgate's entries are lost, not its rollback.
-    Ok(fact(connection, OWED)?.map(|owed| serde_json::from_str(&owed).unwrap_or_default()))
 }
 
 fn note(connection: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {

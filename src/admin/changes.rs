@@ -160,6 +160,9 @@ fn answer(shared: &Shared, changed: Result<Stored, Refused>) -> Result<Response,
             Ok((StatusCode::CONFLICT, Json(document)).into_response())
         }
         Err(Refused::State(error)) => Err(Problem::state(&error)),
+        Err(refused @ Refused::InDoubt(_)) => {
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, &refused.to_string()))
+        }
         Err(refused @ (Refused::CutOff(_) | Refused::Overtaken)) => Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             &format!("nothing was changed here: {refused}"),

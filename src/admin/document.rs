@@ -54,6 +54,7 @@ pub(super) fn status(shared: &Shared) -> Value {
             "shared": shared.shared_state.is_some(),
             "up": shared.metrics.is_state_up(),
             "owed": shared.metrics.is_state_owed(),
+            "unsaved": shared.metrics.is_state_unsaved(),
         },
         "shadow_share": shared.shadow.capacity.load.share(),
         "backends": { "from": backend(Side::From), "to": backend(Side::To) },

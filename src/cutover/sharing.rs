@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
 
-use super::{Cutover, blocking};
-use crate::state::Stored;
+use super::Cutover;
+use super::merging::{merged, recovered, recovery};
 use crate::state::shared::{Listener, Record, Set, SharedError, SharedStore};
+use crate::state::{Owed, Stored};
 
 /// Between two looks where nothing is told: notifications may be lost.
 const PACE: Duration = Duration::from_secs(1);
@@ -49,44 +50,56 @@ async fn told(listener: &mut Option<Listener>) {
 // === impl Cutover ===
 
 impl Cutover {
-    async fn follow_once(&self, shared: &SharedStore) -> Result<(), SharedError> {
-        let owed = {
-            let store = self.parts.store.clone();
-            blocking(move || store.owed()).await.map_err(|e| SharedError::Refused(e.to_string()))?
+    /// Tells what is owed, or takes over what others committed.
+    pub(super) async fn follow_once(&self, shared: &SharedStore) -> Result<(), SharedError> {
+        let one = self.following.lock().await;
+        let owed = self.arrears().owed.clone();
+        let followed = match &owed {
+            Some(owed) => self.tell_owed(shared, owed).await,
+            None => self.take_over(shared).await,
         };
-        let found = shared.record().await?;
-        let there = found.as_ref().map(as_stored).transpose()?;
-        match (there, owed) {
-            (there, Some(entries)) => {
-                let here = self.status();
-                let merged = merged(&here, there.as_ref());
-                let expected = there.map(|there| there.version);
-                let set = shared.compare_and_set(expected, &as_record(&merged), &entries).await?;
-                if set == Set::Done {
-                    self.settle(&here, &merged).await;
-                }
-                Ok(())
-            }
-            (Some(there), None) => self.take_over(shared, &there).await,
-            (None, None) => {
-                // Someone removed it: what is in force is what there is.
-                shared.compare_and_set(None, &as_record(&self.status()), &[]).await.map(|_| ())
-            }
+        if followed.is_err() {
+            // Others may go on before it is told.
+            self.arrears().is_fresh = false;
         }
+        drop(one);
+        followed
     }
 
-    async fn take_over(&self, shared: &SharedStore, there: &Stored) -> Result<(), SharedError> {
+    async fn tell_owed(&self, shared: &SharedStore, owed: &Owed) -> Result<(), SharedError> {
+        let there = record(shared).await?;
         let here = self.status();
-        if there.version >= here.version {
+        let (is_fresh, tried) = {
+            let mut arrears = self.arrears();
+            (arrears.is_fresh, arrears.tried.take())
+        };
+        if let Some(there) = there.as_ref().filter(|there| tried.as_ref() == Some(*there)) {
+            // It was told, and only the answer was lost.
+            self.settle(&here, there).await;
+            return Ok(());
+        }
+        let merged = merged(&here, there.as_ref(), owed, is_fresh);
+        self.arrears().tried = Some(merged.clone()).filter(|merged| Some(merged) != there.as_ref());
+        let expected = there.map(|there| there.version);
+        if shared.compare_and_set(expected, &as_record(&merged), &owed.entries).await? == Set::Done {
+            self.settle(&here, &merged).await;
+        }
+        Ok(())
+    }
+
+    async fn take_over(&self, shared: &SharedStore) -> Result<(), SharedError> {
+        let here = self.status();
+        let there = record(shared).await?;
+        if let Some(there) = there.as_ref().filter(|there| there.version >= here.version) {
             self.adopt(there).await;
             return Ok(());
         }
-        // The state store has lost changes, as one restored from a backup has: the safer side wins.
-        let mut next = if there.dial <= here.dial { there.clone() } else { here.clone() };
-        next.version = here.version + 1;
-        next.turn = next.version;
-        tracing::warn!(dial = next.dial, "the state store has lost changes; the safer side of both is taken");
-        shared.compare_and_set(Some(there.version), &as_record(&next), &[]).await?;
+        let next = recovered(&here, there.as_ref());
+        let entry = recovery(&self.parts.names, &here, &next);
+        let expected = there.map(|there| there.version);
+        if shared.compare_and_set(expected, &as_record(&next), &[entry]).await? == Set::Done {
+            self.adopt(&next).await;
+        }
         Ok(())
     }
 
@@ -95,26 +108,20 @@ impl Cutover {
         let turn = self.changing.lock().await;
         let here = self.status();
         let is_newer = there.version > here.version || (there.version == here.version && *there != here);
-        if is_newer && matches!(self.owes().await, Ok(false)) {
+        if is_newer && !self.owes() {
             tracing::info!(dial = there.dial, version = there.version, "following the state of all replicas");
             self.cache_and_obey(there).await;
         }
         drop(turn);
     }
 
-    /// A rollback that all replicas know by now.
+    /// A rollback that all replicas know by now. Where the disk does not take that, it is written later, and not told
+    /// again unless flipgate starts anew before.
     async fn settle(&self, before: &Stored, merged: &Stored) {
         let turn = self.changing.lock().await;
         if self.status() == *before {
-            let (store, settled) = (self.parts.store.clone(), merged.clone());
-            match blocking(move || store.save_settled(&settled)).await {
-                Ok(()) => {
-                    self.obey(merged);
-                    self.parts.metrics.set_state_owed(false);
-                }
-                // It is told once more; that changes nothing.
-                Err(error) => tracing::error!(%error, "that a rollback is known to all cannot be kept"),
-            }
+            self.owe(None);
+            self.cache_and_obey(merged).await;
         }
         drop(turn);
     }
@@ -133,18 +140,9 @@ impl Cutover {
     }
 }
 
-/// What stands after a rollback of this replica is told: *from*, whatever stands there.
-fn merged(here: &Stored, there: Option<&Stored>) -> Stored {
-    let Some(there) = there else { return here.clone() };
-    let mut next = if there.dial == 0 { there.clone() } else { there.with_dial(0) };
-    next.version = there.version.max(here.version) + 1;
-    if there.dial != 0 {
-        next.turn = next.version;
-    }
-    if next.latch.is_none() {
-        next.latch.clone_from(&here.latch);
-    }
-    next
+/// What stands in the state store.
+async fn record(shared: &SharedStore) -> Result<Option<Stored>, SharedError> {
+    shared.record().await?.as_ref().map(as_stored).transpose()
 }
 
 /// The state as the state store keeps it.
@@ -161,28 +159,4 @@ pub(super) fn as_stored(record: &Record) -> Result<Stored, SharedError> {
              newer one"
         ))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::Latch;
-
-    fn stored(dial: u8, version: i64) -> Stored {
-        Stored { version, dial, turn: version, ..Stored::new(dial, String::new()) }
-    }
-
-    #[test]
-    fn a_rollback_wins_over_whatever_stands_there() {
-        let mut here = stored(0, 8);
-        here.latch = Some(Latch { since: here.since, reason: "5xx".to_owned() });
-        for (there, turn) in [(stored(100, 5), 9), (stored(100, 20), 21), (stored(0, 20), 20)] {
-            let merged = merged(&here, Some(&there));
-            assert_eq!((merged.dial, merged.version), (0, there.version.max(8) + 1));
-            assert_eq!(merged.turn, turn);
-            assert_eq!(merged.latch, here.latch);
-            assert_eq!(as_stored(&as_record(&merged)).unwrap(), merged);
-        }
-        assert_eq!(merged(&here, None), here);
-    }
 }

@@ -21,6 +21,7 @@ pub async fn watch(cutover: Arc<Cutover>, mut stopping: Receiver<bool>) {
             _ = stopping.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }
+        cutover.write_again().await;
         let looking = Arc::clone(&cutover);
         // Counting the evidence takes longer than a client's task may be kept waiting.
         let looked = tokio::task::spawn_blocking(move || looking.look()).await;

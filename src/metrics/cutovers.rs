@@ -28,6 +28,7 @@ pub(super) struct Cutovers {
     floor: GaugeVec,
     state_up: IntGauge,
     state_owed: IntGauge,
+    state_unsaved: IntGauge,
     state_conflicts: IntCounter,
 }
 
@@ -96,6 +97,11 @@ impl Cutovers {
                 registry,
                 "flipgate_state_owed",
                 "1 while a rollback of this replica is not in the state store of all replicas yet.",
+            )?,
+            state_unsaved: gauge(
+                registry,
+                "flipgate_state_unsaved",
+                "1 while what is in force here is not on this replica's disk, which did not take it.",
             )?,
             state_conflicts: registered(
                 registry,
@@ -182,6 +188,17 @@ impl Metrics {
     #[must_use]
     pub fn is_state_owed(&self) -> bool {
         self.more.state_owed.get() == 1
+    }
+
+    /// Says whether this replica's disk lacks what is in force.
+    pub fn set_state_unsaved(&self, unsaved: bool) {
+        self.more.state_unsaved.set(i64::from(unsaved));
+    }
+
+    /// Whether this replica's disk lacks what is in force.
+    #[must_use]
+    pub fn is_state_unsaved(&self) -> bool {
+        self.more.state_unsaved.get() == 1
     }
 
     /// Counts a change that another replica's change came before.

@@ -24,6 +24,12 @@ pub struct Stored {
     pub epoch: Epoch,
     /// Set by an automatic rollback until an operator releases it.
     pub latch: Option<Latch>,
+    /// The highest version that set the dial to 0: what was forward before it was taken back by then.
+    #[serde(default)]
+    pub zeroed: i64,
+    /// The highest version that released a latch.
+    #[serde(default)]
+    pub released: i64,
 }
 
 /// A stretch of evidence gathered under the same rules and data.
@@ -94,6 +100,8 @@ impl Stored {
             raised: false,
             epoch: Epoch { number: 1, since, reason: "the first start".to_owned(), rules },
             latch: None,
+            zeroed: i64::from(dial == 0),
+            released: 0,
         }
     }
 
@@ -142,7 +150,22 @@ impl Stored {
     /// The state after an automatic rollback latched, or an operator released it.
     #[must_use]
     pub fn with_latch(&self, latch: Option<Latch>) -> Self {
-        Stored { version: self.version + 1, latch, ..self.clone() }
+        let version = self.version + 1;
+        let released = if latch.is_none() { version } else { self.released };
+        Stored { version, latch, released, ..self.clone() }
+    }
+
+    /// The state after the dial is set, which remembers when it was at 0 last, and that a raise releases a latch.
+    #[must_use]
+    pub fn turned_to(&self, dial: u8) -> Self {
+        let mut next = self.with_dial(dial);
+        if dial == 0 {
+            next.zeroed = next.version;
+        }
+        if next.raised && next.latch.take().is_some() {
+            next.released = next.version;
+        }
+        next
     }
 }
 

@@ -83,13 +83,20 @@ fn what_is_owed_stays_until_it_is_settled() {
     let directory = tempfile::tempdir().unwrap();
     let store = StateStore::open(directory.path()).unwrap();
     assert!(store.owed().unwrap().is_none());
-    store.save_owed(&stored(0, 3), &entry("rollback")).unwrap();
-    store.save_owed(&stored(0, 4), &entry("rollback")).unwrap();
+    let mut owed = Owed { turn: 2, entries: vec![entry("rollback")] };
+    store.keep(&stored(0, 3), Some(&owed), &owed.entries).unwrap();
+    owed.entries.push(entry("rollback"));
+    store.keep(&stored(0, 4), Some(&owed), &[entry("rollback")]).unwrap();
     drop(store);
     let store = StateStore::open(directory.path()).unwrap();
-    assert_eq!(store.owed().unwrap().map(|owed| owed.len()), Some(2));
+    let told = store.owed().unwrap().unwrap();
+    assert_eq!((told.turn, told.entries.len(), store.audit().unwrap().len()), (2, 2, 2));
+    // As an earlier version wrote it.
+    store.keep_fact("owed", &serde_json::json!(owed.entries).to_string()).unwrap();
+    let told = store.owed().unwrap().unwrap();
+    assert_eq!((told.turn, told.entries.len()), (i64::MAX, 2));
     assert_eq!(store.load().unwrap().unwrap().version, 4);
-    store.save_settled(&stored(0, 5)).unwrap();
+    store.keep(&stored(0, 5), None, &[]).unwrap();
     assert!(store.owed().unwrap().is_none());
     store.keep_fact("replica", "a").unwrap();
     store.keep_fact("replica", "b").unwrap();
