@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::cutover::gate::Gate;
 use crate::cutover::quarantine::Quarantine;
 use crate::cutover::sticky::Sticky;
-use crate::cutover::{self, Cutover, Parts, Start};
+use crate::cutover::{self, Cutover, Event, Parts, Start};
 use crate::ledger::Ledger;
 use crate::ledger::seen::Log;
 use crate::ledger::sharing::Sharing;
@@ -184,6 +184,7 @@ impl App {
             ledger: Arc::clone(&ledger),
             metrics: Arc::clone(&metrics),
             names: names.clone(),
+            fingerprint: config.fingerprint.clone(),
         };
         let cutover = Arc::new(Cutover::new(stored, parts)?);
         warn_if_overruled(&config, &cutover, &names);
@@ -253,8 +254,8 @@ impl App {
 struct Waiting {
     again: mpsc::Receiver<Again>,
     quarantine: Option<(Arc<Quarantine>, String)>,
-    events: mpsc::Sender<String>,
-    told: mpsc::Receiver<String>,
+    events: mpsc::Sender<Event>,
+    told: mpsc::Receiver<Event>,
     data_versions: Option<Arc<DataVersions>>,
 }
 

@@ -2,6 +2,7 @@
 
 mod arrears;
 mod commit;
+mod epochs;
 pub mod gate;
 mod going_back;
 mod merging;
@@ -12,13 +13,13 @@ mod taking_up;
 pub mod watch;
 mod watching;
 
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use tokio::sync::{Mutex, Notify};
 
-use self::gate::{Gate, Readiness};
+use self::gate::{Condition, Gate, Readiness};
 use self::watch::WatchRules;
 use crate::ledger::Ledger;
 use crate::ledger::seen::Log;
@@ -29,15 +30,13 @@ use crate::state::{AuditEntry, Position, StateError, StateStore, Stored, rfc3339
 
 use self::arrears::Arrears;
 use self::commit::Commit;
+pub use self::epochs::Event;
 pub use self::sharing::follow;
 pub use self::taking_up::{Start, take_up};
 pub use self::watching::watch;
 
 /// How often a change is tried that others keep coming before.
 const ATTEMPTS: usize = 5;
-
-/// How long an epoch that a change of the data began answers for the same change, which other replicas see as well.
-const SAME_EVENT: TimeDelta = TimeDelta::seconds(3);
 
 /// The state machine. Reading it costs one atomic load.
 #[derive(Debug)]
@@ -59,6 +58,8 @@ pub struct Cutover {
     flights: AtomicUsize,
     /// The highest version of a change that the state store did not answer.
     doubted: AtomicI64,
+    /// Whether these rules had their epoch since the start: another one with other rules may have begun one since.
+    had_epoch: AtomicBool,
     parts: Parts,
 }
 
@@ -81,6 +82,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// The backends' names.
     pub names: Pair<String>,
+    /// Fingerprint of the comparison rules and the backends of this replica.
+    pub fingerprint: String,
 }
 
 /// A change of the dial that an operator asks for.
@@ -168,6 +171,7 @@ impl Cutover {
             rollbacks: AtomicU64::new(0),
             flights: AtomicUsize::new(0),
             doubted: AtomicI64::new(0),
+            had_epoch: AtomicBool::new(stored.epoch.rules == parts.fingerprint),
             parts,
         };
         cutover.parts.seen.begin(stored.turn);
@@ -206,7 +210,23 @@ impl Cutover {
     /// What the gate says now.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        self.parts.gate.readiness(&self.status())
+        let stored = self.status();
+        let conditions = self.own_conditions(&stored);
+        self.parts.gate.readiness(&stored, conditions)
+    }
+
+    /// What this replica adds to the gate's conditions.
+    fn own_conditions(&self, stored: &Stored) -> Vec<Condition> {
+        let mut unmet = Vec::new();
+        if stored.epoch.rules != self.parts.fingerprint {
+            unmet.push(gate::other_rules());
+        }
+        if self.owes() {
+            unmet.push(gate::cut_off("owed"));
+        } else if !self.parts.metrics.is_state_up() {
+            unmet.push(gate::cut_off("down"));
+        }
+        unmet
     }
 
     /// The latest changes.
@@ -271,27 +291,6 @@ impl Cutover {
         let cause = Cause { trigger: "operator", source, reason };
         let forced = change.force && raises && !readiness.ready;
         self.commit(turn, Commit { action: change.action, cause, next, forced, readiness, back }).await
-    }
-
-    /// Begins another epoch.
-    ///
-    /// # Errors
-    /// Only if it could not be put on disk.
-    pub async fn begin_epoch(self: &Arc<Self>, cause: Cause) -> Result<Stored, Refused> {
-        let turn = Arc::clone(&self.changing).lock_owned().await;
-        let stored = self.status();
-        // Each replica sees a change of the data by itself, and one epoch is enough.
-        let age = Utc::now().signed_duration_since(stored.epoch.since);
-        if self.parts.shared.is_some()
-            && cause.trigger == "automatic"
-            && stored.epoch.reason == cause.reason
-            && age < SAME_EVENT
-        {
-            return Ok(stored);
-        }
-        let next = stored.with_epoch(cause.reason.clone(), stored.epoch.rules.clone());
-        let readiness = self.readiness();
-        self.commit(turn, Commit { action: "epoch", cause, next, forced: false, readiness, back: None }).await
     }
 
     /// Releases the latch of an automatic rollback; without one nothing changes.

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::backend::upstream::Upstream;
 use crate::backend::{Backend, StoreFile};
-use crate::cutover::{Cause, Cutover};
+use crate::cutover::{Cause, Cutover, Event};
 use crate::metrics::Metrics;
 use crate::side::{Pair, Side};
 
@@ -16,6 +16,8 @@ use crate::side::{Pair, Side};
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
 /// How long after an epoch could not be stored it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// From one epoch that a change of the data began to the next, at least: those in between begin one together.
+const PACE: Duration = Duration::from_secs(1);
 /// How often files are looked at whether they were replaced.
 const FILES: Duration = Duration::from_secs(1);
 
@@ -53,7 +55,7 @@ struct Known {
 /// Looks whether the file of a store was replaced; that is told to `events`.
 pub(super) async fn watch_files(
     backends: Pair<Arc<dyn Backend>>,
-    events: mpsc::Sender<String>,
+    events: mpsc::Sender<Event>,
     mut stopping: watch::Receiver<bool>,
 ) {
     let mut known: Pair<Option<Known>> = Pair::default();
@@ -69,7 +71,7 @@ pub(super) async fn watch_files(
         known = now;
         for event in replaced {
             // Where events wait already, an epoch is about to begin anyway.
-            let _ = events.try_send(event);
+            let _ = events.try_send(Event::new(event));
         }
     }
 }
@@ -100,7 +102,7 @@ fn look(
                     "{path} was replaced by a file with {rows} records, where there were {before}: an older copy?"
                 );
             }
-            replaced.push(format!("{path} was replaced"));
+            replaced.push(format!("{path} was replaced (inode {})", file.identity.1));
         }
         *slot = Some(Known { file, rows });
     }
@@ -115,16 +117,22 @@ fn rows(file: &StoreFile) -> Option<i64> {
 }
 
 /// Begins an epoch for each change of the data that is told.
-pub(super) async fn follow_events(cutover: Arc<Cutover>, mut events: mpsc::Receiver<String>) {
+pub(super) async fn follow_events(cutover: Arc<Cutover>, mut events: mpsc::Receiver<Event>) {
     while let Some(event) = events.recv().await {
         // Several at once are one.
-        let also: Vec<String> = std::iter::from_fn(|| events.try_recv().ok()).collect();
-        let reason = [vec![event], also].concat().join("; ");
+        let mut all = vec![event];
+        all.extend(std::iter::from_fn(|| events.try_recv().ok()));
+        let reason = Event::reason(&all);
         tracing::warn!("the data changed, and an epoch begins: {reason}");
         let cause = Cause { trigger: "automatic", source: "flipgate".to_owned(), reason };
         while let Err(error) = cutover.begin_epoch(cause.clone()).await {
             tracing::error!(%error, "the epoch cannot be stored yet: evidence from before the change still counts");
             tokio::time::sleep(RETRY).await;
         }
+        for begun in all.into_iter().filter_map(|event| event.begun) {
+            // Nobody waits where flipgate stops.
+            let _ = begun.send(());
+        }
+        tokio::time::sleep(PACE).await;
     }
 }

@@ -51,6 +51,11 @@ pub(super) fn resolve(file: &File, variables: &Variables, flags: &Flags) -> Resu
     let data_version_header = cutovers::data_version_header(file, &mut problems);
     let state = pick([&flags.state, &variables.flags.state, &file.state]);
     let state = state.and_then(|url| cutovers::state(url, &mut problems));
+    if flags.self_check && state.is_some() {
+        problems.0.push(
+            "--self-check is of one flipgate alone and gathers no evidence that others may use; leave --state out".to_owned(),
+        );
+    }
     let mut warnings = writes(file, variables, &mut problems);
     warnings.extend(cutovers::warnings(state.as_ref(), backends.as_ref()));
     let fingerprint = cutovers::fingerprint(file, backends.as_ref(), flags.self_check);

@@ -115,9 +115,9 @@ impl Readiness {
 // === impl Gate ===
 
 impl Gate {
-    /// Judges all evidence in the window, and publishes the verdict's metrics.
+    /// Judges all evidence in the window, and publishes the verdict's metrics. `more` is what else has to be met.
     #[must_use]
-    pub fn readiness(&self, stored: &Stored) -> Readiness {
+    pub fn readiness(&self, stored: &Stored, more: Vec<Condition>) -> Readiness {
         let since = self.window_start();
         let mut conditions = Vec::new();
         for (index, route) in self.routes.iter() {
@@ -138,6 +138,7 @@ impl Gate {
         conditions.push(self.findings());
         conditions.extend(self.quarantine.as_deref().map(quarantined));
         conditions.extend(stored.latch.as_ref().map(latched));
+        conditions.extend(more);
         if self.self_check {
             conditions.push(self_check());
         }
@@ -199,6 +200,23 @@ fn latched(latch: &Latch) -> Condition {
         latch.reason
     );
     condition("latch", None, (json!("latched"), json!("released"), false), hint)
+}
+
+/// The epoch's evidence is not of this replica's rules.
+pub(super) fn other_rules() -> Condition {
+    let hint = "this replica compares by other rules than the epoch's; give all replicas the same rules and backends, and \
+                start those that have others again";
+    condition("rules", None, (json!("other rules"), json!("the epoch's"), false), hint.to_owned())
+}
+
+/// The state store is `down`, or does not know of a rollback here yet: `owed`.
+pub(super) fn cut_off(how: &'static str) -> Condition {
+    let hint = match how {
+        "owed" => "a rollback of this replica is not known to the others yet",
+        _ => "the state store of all replicas cannot be reached",
+    };
+    let hint = format!("{hint}: a rollback works, going forward waits until it answers");
+    condition("state_store", None, (json!(how), json!("up"), false), hint)
 }
 
 fn self_check() -> Condition {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::blocking;
+use super::{Event, blocking};
 use crate::migrate::quarantine::unresolved;
 use crate::migrate::runs::last_run;
 use crate::pg::Target;
-use crate::state::StateStore;
+use crate::state::{StateError, StateStore};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(2);
@@ -47,11 +48,11 @@ impl Quarantine {
         self: Arc<Self>,
         url: String,
         store: StateStore,
-        events: mpsc::Sender<String>,
+        events: mpsc::Sender<Event>,
         mut stopping: watch::Receiver<bool>,
     ) {
         let Ok(target) = Target::parse(&url) else { return };
-        let mut migrations = Migrations { store, events };
+        let mut migrations = Migrations { store, events, told: None };
         let mut connection = None;
         let mut ticks = tokio::time::interval(EVERY);
         loop {
@@ -79,7 +80,9 @@ impl Quarantine {
 /// Which migration ended last.
 struct Migrations {
     store: StateStore,
-    events: mpsc::Sender<String>,
+    events: mpsc::Sender<Event>,
+    /// The one that was told and whose epoch has not begun yet.
+    told: Option<(String, oneshot::Receiver<()>)>,
 }
 
 // === impl Migrations ===
@@ -87,23 +90,43 @@ struct Migrations {
 impl Migrations {
     async fn note(&mut self, run: Option<i64>) {
         let Some(run) = run.map(|run| run.to_string()) else { return };
-        let store = self.store.clone();
-        let now = run.clone();
-        let noted = blocking(move || {
-            let before = store.fact(MIGRATION)?;
-            if before.as_ref() != Some(&now) {
-                store.keep_fact(MIGRATION, &now)?;
-            }
-            Ok(before)
-        });
-        match noted.await {
-            Ok(Some(before)) if before != run => {
-                // Where events wait already, an epoch is about to begin anyway.
-                let _ = self.events.try_send("a migration wrote to PostgreSQL".to_owned());
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "which migration ended last cannot be kept"),
+        if let Err(error) = self.try_to_note(run).await {
+            tracing::warn!(%error, "which migration ended last cannot be kept");
         }
+    }
+
+    /// Keeps a run as known when its epoch has begun, not before: else one that is killed in between would never tell.
+    async fn try_to_note(&mut self, run: String) -> Result<(), StateError> {
+        if let Some((told, mut begun)) = self.told.take() {
+            match begun.try_recv() {
+                Ok(()) => self.keep(told).await?,
+                Err(TryRecvError::Empty) => {
+                    self.told = Some((told, begun));
+                    return Ok(());
+                }
+                // It was dropped, and is told again.
+                Err(TryRecvError::Closed) => {}
+            }
+        }
+        let store = self.store.clone();
+        match blocking(move || store.fact(MIGRATION)).await? {
+            None => self.keep(run).await,
+            Some(known) if known == run => Ok(()),
+            Some(_) => {
+                let (begun, told) = oneshot::channel();
+                let what = format!("a migration wrote to PostgreSQL (run {run})");
+                // Where too many events wait, it is told at the next look.
+                if self.events.try_send(Event { what, begun: Some(begun) }).is_ok() {
+                    self.told = Some((run, told));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn keep(&self, run: String) -> Result<(), StateError> {
+        let store = self.store.clone();
+        blocking(move || store.keep_fact(MIGRATION, &run)).await
     }
 }
 

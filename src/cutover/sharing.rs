@@ -23,8 +23,9 @@ pub async fn follow(cutover: Arc<Cutover>, shared: SharedStore, mut stopping: Re
         // After listening began, so that no change falls in between.
         let followed = cutover.follow_once(&shared).await;
         cutover.note_state(&followed);
-        if followed.is_err() {
-            listener = None;
+        match followed {
+            Ok(()) => cutover.begin_epoch_of_rules().await,
+            Err(_) => listener = None,
         }
         tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,

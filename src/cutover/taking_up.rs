@@ -1,5 +1,6 @@
 //! The state to start with.
 
+use super::epochs::CHANGED_RULES;
 use super::merging::{recovered, recovery};
 use super::sharing::{as_record, as_stored};
 use crate::side::{Pair, Side};
@@ -103,9 +104,8 @@ impl Start<'_> {
             None => Stored::new(dial, self.rules.to_owned()),
             Some(stored) if stored.epoch.rules == self.rules => stored,
             Some(stored) => {
-                let reason = "the comparison rules or the backends changed";
-                tracing::info!("a new epoch begins, and evidence with it: {reason}");
-                stored.with_epoch(reason.to_owned(), self.rules.to_owned())
+                tracing::info!("a new epoch begins, and evidence with it: {CHANGED_RULES}");
+                stored.with_epoch(CHANGED_RULES.to_owned(), self.rules.to_owned())
             }
         }
     }

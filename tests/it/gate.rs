@@ -233,5 +233,5 @@ async fn an_epoch_begins_when_a_backend_answers_from_other_data() {
     ask_all(&flipgate, targets(1)).await;
     wait_until("an epoch begins", async || epoch(&flipgate).await == 2).await;
     let status = flipgate.admin_get("/api/status").await.json();
-    assert_eq!(status["epoch_reason"], "`postgres` answers with another x-data-version");
+    assert_eq!(status["epoch_reason"], "`postgres` answers with another x-data-version: 2");
 }

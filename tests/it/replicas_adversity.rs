@@ -254,3 +254,99 @@ async fn a_rollback_told_late_undoes_no_later_flip() {
     let told = actions(&all[0]).await;
     assert_eq!(told.iter().filter(|action| *action == "rollback").count(), 2, "{told:?}");
 }
+
+async fn unmet(replica: &Flipgate) -> Vec<String> {
+    let readiness = replica.admin_get("/api/readiness").await.json();
+    let unmet =
+        readiness["conditions"].as_array().unwrap().iter().filter(|condition| condition["met"] == false);
+    unmet.map(|condition| condition["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_with_different_rules_say_so_and_begin_no_epochs_in_turn() {
+    let ((from, to), state) = (backends().await, pg_database().await);
+    let mut all = replicas(1, &from, &to, &state).await;
+    let changed = CONFIG.replace("[gate]", "unordered = [\"/tags\"]\n[gate]");
+    let setup = Setup::with_config(&from.url(), &to.url(), &changed).argument("--state", &state);
+    all.push(setup.start().await);
+    assert_eq!(status(&all[1]).await["epoch"], 2);
+    assert!(!unmet(&all[1]).await.contains(&"rules".to_owned()));
+    wait_until("the other one says so", async || unmet(&all[0]).await.contains(&"rules".to_owned())).await;
+    // Both have looked again by the time that both follow this.
+    assert_eq!(all[0].flip("postgres", true).await.status, 200);
+    all_follow(&all, "postgres").await;
+    rollback(&all[0]).await;
+    all_follow(&all, "sqlite").await;
+    for replica in &all {
+        assert_eq!(status(replica).await["epoch"], 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_changed_while_postgresql_was_away_begin_an_epoch_later() {
+    let (from, to) = backends().await;
+    let server = Server::start().await;
+    let flipgate = replicas(1, &from, &to, &server.url).await.remove(0);
+    server.kill9();
+    let changed = CONFIG.replace("[gate]", "unordered = [\"/tags\"]\n[gate]");
+    let flipgate = flipgate.kill9().config(&changed).start().await;
+    wait_until("it knows that it is cut off", async || is_cut_off(&flipgate).await).await;
+    let names = unmet(&flipgate).await;
+    assert!(["rules", "state_store"].iter().all(|name| names.contains(&(*name).to_owned())), "{names:?}");
+    server.restart().await;
+    wait_until("the epoch has begun", async || status(&flipgate).await["epoch"] == 2).await;
+    let names = unmet(&flipgate).await;
+    assert!(!names.contains(&"rules".to_owned()) && !names.contains(&"state_store".to_owned()), "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_self_check_is_of_one_flipgate_alone() {
+    let state = "postgres://flipgate:hush@127.0.0.1:9/state";
+    let setup = Setup::between("http://127.0.0.1:9", "http://127.0.0.1:9");
+    let run = setup.switch("--self-check").argument("--state", state).refuse().await;
+    assert!(run.code == Some(2) && run.stderr.contains("leave --state out"), "{:?} {}", run.code, run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_versions_within_a_moment_are_two_epochs_and_alternating_ones_are_not() {
+    let version = std::sync::Arc::new(std::sync::Mutex::new("1".to_owned()));
+    let shown = std::sync::Arc::clone(&version);
+    let to = Upstream::start(move |_| {
+        crate::upstream::Reply::json("{}").header("X-Data-Version", &shown.lock().unwrap())
+    })
+    .await;
+    let from = named("sqlite").await;
+    let config = format!("data_version_header = \"x-data-version\"\n{CONFIG}");
+    let state = pg_database().await;
+    let mut all = Vec::new();
+    for _ in 0..2 {
+        all.push(
+            Setup::with_config(&from.url(), &to.url(), &config).argument("--state", &state).start().await,
+        );
+    }
+    let sees = async |now: &str| {
+        now.clone_into(&mut version.lock().unwrap());
+        for replica in &all {
+            replica.get("/read/a").await;
+            replica.settled().await;
+        }
+    };
+    sees("1").await;
+    for (now, epoch) in [("2", 2), ("3", 3)] {
+        sees(now).await;
+        let reason = format!("`postgres` answers with another x-data-version: {now}");
+        for replica in &all {
+            wait_until("an epoch begins", async || status(replica).await["epoch_reason"] == reason).await;
+            assert_eq!(status(replica).await["epoch"], epoch);
+        }
+    }
+    // Nodes that answer in turn: these are known. What comes after them shows that they began nothing.
+    sees("2").await;
+    sees("3").await;
+    sees("a; b").await;
+    for replica in &all {
+        wait_until("an epoch begins", async || status(replica).await["epoch"] == 4).await;
+        let reason = status(replica).await["epoch_reason"].to_string();
+        assert!(reason.contains("x-data-version: sha256 "), "{reason}");
+    }
+}
