@@ -31,9 +31,10 @@ mod recheck;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Path, Query, State};
-use axum::middleware;
+use axum::extract::{ConnectInfo, Path, Query, Request, State};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -53,6 +54,9 @@ use crate::side::Side;
 
 /// Longest body of a request to the admin side.
 const BODY: usize = 64 * 1024;
+
+/// From the end of a request's head until it is answered.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 type App = State<Arc<Shared>>;
 type Caller = ConnectInfo<SocketAddr>;
@@ -91,7 +95,21 @@ pub fn router(shared: Arc<Shared>, config: AdminConfig) -> Router {
         })
         .layer(axum::extract::DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn_with_state(guard, guard::check))
+        .layer(middleware::from_fn(in_time))
         .with_state(shared)
+}
+
+/// Gives up on a request whose body does not come, or whose answer is not made: its place is another one's. What was
+/// begun by then is finished all the same.
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "the request took too long; `flipgate status` tells what is",
+        )
+        .into_response(),
+    }
 }
 
 async fn index() -> Response {

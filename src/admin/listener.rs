@@ -1,5 +1,5 @@
 //! Serves the admin side: a bounded number of connections, and a bound on reading a request's head, so that nobody who
-//! merely connects takes descriptors from the clients.
+//! merely connects takes descriptors from the clients. Body and answer have theirs in [`super::router`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;

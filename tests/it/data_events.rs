@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::command;
 use crate::harness::{Flipgate, Setup, pg_database, wait_until};
 use crate::lag_and_noise::{ask_all, condition};
+use crate::replicas::{Server, is_cut_off};
 
 /// Both stores of a generated library, answered in-process.
 async fn started(rows: u32) -> (Flipgate, tempfile::TempDir, String) {
@@ -30,6 +31,32 @@ async fn gathered(flipgate: &Flipgate) {
     ask_all(flipgate, ["/".to_owned(), "/api/filters".to_owned(), "/api/reports".to_owned()]).await;
     flipgate.assert_outcomes(&[("match", 3)]).await;
     assert_eq!(condition(flipgate, "evidence").await["actual"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_whose_epoch_could_not_be_stored_is_not_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("library.db");
+    library::generate(&file, 30, 1).unwrap();
+    let (postgres, state) = (pg_database().await, Server::start().await);
+    migrate::run(&file, &postgres).await.unwrap();
+    let setup = Setup::with_config(&command::sqlite(&file), &postgres, "").argument("--state", &state.url);
+    let flipgate = setup.start().await;
+    let quarantine = async |flipgate: &Flipgate| condition(flipgate, "quarantine").await["met"] == true;
+    wait_until("which migration came last is known", async || quarantine(&flipgate).await).await;
+    state.kill9();
+    wait_until("it knows that it is cut off", async || is_cut_off(&flipgate).await).await;
+    let library = rusqlite::Connection::open(&file).unwrap();
+    library.execute("UPDATE content SET title = 'other', updated_at = datetime('now')", []).unwrap();
+    migrate::run(&file, &postgres).await.unwrap();
+    wait_until("it cannot begin an epoch", async || {
+        flipgate.said().contains("the epoch cannot be stored yet")
+    })
+    .await;
+    let setup = flipgate.kill9();
+    state.restart().await;
+    let flipgate = setup.start().await;
+    wait_until("the epoch begins", async || epoch(&flipgate).await == 2).await;
 }
 
 fn replace(file: &Path, rows: u32) {

@@ -101,3 +101,23 @@ async fn a_stranger_s_page_cannot_flip() {
     assert!((400..500).contains(&status), "{status}");
     assert_eq!(flipgate.primary().await, "sqlite");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_never_come_do_not_keep_operators_out() {
+    use tokio::io::AsyncWriteExt as _;
+    let (from, to) = (Upstream::always(Reply::json("{}")).await, Upstream::always(Reply::json("{}")).await);
+    let flipgate = Setup::between(&from.url(), &to.url()).start().await;
+    let head =
+        format!("POST /api/rollback HTTP/1.1\r\nHost: {}\r\nContent-Length: 10\r\n\r\n{{", flipgate.admin);
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        let mut stream = tokio::net::TcpStream::connect(flipgate.admin).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    // It waits for a place until theirs come free.
+    let answer =
+        tokio::time::timeout(std::time::Duration::from_secs(40), flipgate.admin_get("/healthz")).await;
+    assert_eq!(answer.expect("a place came free").status, 200);
+    drop(slow);
+}
