@@ -18,6 +18,9 @@ pub(super) fn merged(here: &Stored, there: Option<&Stored>, owed: &Owed, is_fres
     if next.dial == 0 && next.latch.is_none() && there.released <= owed.turn {
         next.latch.clone_from(&here.latch);
     }
+    if there.epoch.number < here.epoch.number {
+        next.epoch = after_loss(here, there);
+    }
     if next == *there && there.version >= here.version {
         return next;
     }
@@ -35,7 +38,6 @@ pub(super) fn recovered(here: &Stored, there: Option<&Stored>) -> Stored {
     let there = there.unwrap_or(here);
     let safer = if there.dial <= here.dial { there } else { here };
     let version = here.version.max(there.version) + 1;
-    let number = here.epoch.number.max(there.epoch.number) + 1;
     let zeroed = if safer.dial == 0 { version } else { here.zeroed.max(there.zeroed) };
     Stored {
         version,
@@ -44,11 +46,17 @@ pub(super) fn recovered(here: &Stored, there: Option<&Stored>) -> Stored {
         since: safer.since,
         turn: version,
         raised: false,
-        epoch: Epoch { number, since: Utc::now(), reason: LOST.to_owned(), rules: here.epoch.rules.clone() },
+        epoch: after_loss(here, there),
         latch: here.latch.clone().or_else(|| there.latch.clone()),
         zeroed,
         released: here.released.max(there.released),
     }
+}
+
+/// Numbers never come back: evidence of a later epoch would count for an earlier one.
+fn after_loss(here: &Stored, there: &Stored) -> Epoch {
+    let number = here.epoch.number.max(there.epoch.number) + 1;
+    Epoch { number, since: Utc::now(), reason: LOST.to_owned(), rules: here.epoch.rules.clone() }
 }
 
 /// What the audit says of it.
@@ -103,6 +111,15 @@ mod tests {
         here.latch = Some(Latch { since: here.since, reason: "5xx".to_owned() });
         let once = merged(&here, Some(&stored(100, 7)), &owed(7), true);
         assert_eq!(merged(&here, Some(&once), &owed(7), true), once);
+        assert_eq!(merged(&here, Some(&once), &owed(7), false), once);
+    }
+
+    #[test]
+    fn a_rollback_told_to_a_store_that_lost_changes_brings_no_epoch_back() {
+        let mut here = stored(0, 8);
+        here.epoch.number = 4;
+        let once = merged(&here, Some(&stored(100, 2)), &owed(7), true);
+        assert_eq!((once.dial, once.version, once.epoch.number), (0, 9, 5));
         assert_eq!(merged(&here, Some(&once), &owed(7), false), once);
     }
 
