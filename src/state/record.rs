@@ -162,7 +162,7 @@ impl Stored {
         if dial == 0 {
             next.zeroed = next.version;
         }
-        if next.raised && next.latch.take().is_some() {
+        if dial > self.dial && next.latch.take().is_some() {
             next.released = next.version;
         }
         next
