@@ -153,6 +153,7 @@ impl App {
         let shared_store = replicas::open(&config, &store)?;
         let start = Start { initial: config.initial_primary, rules: &config.fingerprint };
         let stored = cutover::take_up(&store, shared_store.as_ref(), start).await?;
+        replicas::forget_evidence_of_other_rules(&config, &store)?;
         let seen = Arc::new(Log::default());
         let ledger = Arc::new(Ledger::open(
             Arc::clone(&metrics),
@@ -302,7 +303,7 @@ fn run(
     tokio::spawn(resolver.run(stopping.clone()));
     tokio::spawn(cutover::watch(Arc::clone(&shared.cutover), stopping.clone()));
     if let Some(shared_store) = shared.shared_state.clone() {
-        let sharing = Sharing::new(Arc::clone(&shared.ledger), shared_store.clone());
+        let sharing = Sharing::new(Arc::clone(&shared.ledger), shared_store.clone(), &config.fingerprint);
         tokio::spawn(sharing.run(stopping.clone()));
         tokio::spawn(cutover::follow(Arc::clone(&shared.cutover), shared_store, stopping.clone()));
     }

@@ -24,6 +24,8 @@ const PRUNE: Duration = Duration::from_secs(60);
 pub struct Sharing {
     ledger: Arc<Ledger>,
     store: SharedStore,
+    /// Fingerprint of the rules by which this replica compares.
+    rules: String,
     evidence: Cursor,
     findings: Cursor,
     /// The epoch whose evidence was pulled.
@@ -34,14 +36,15 @@ pub struct Sharing {
 // === impl Sharing ===
 
 impl Sharing {
-    /// Exchanges what `ledger` holds through `store`.
+    /// Exchanges what `ledger` holds through `store`; evidence only with those who compare by the same `rules`.
     #[must_use]
-    pub fn new(ledger: Arc<Ledger>, store: SharedStore) -> Self {
+    pub fn new(ledger: Arc<Ledger>, store: SharedStore, rules: &str) -> Self {
         ledger.outgoing.open();
         let epoch = ledger.books.epoch();
         Sharing {
             ledger,
             store,
+            rules: rules.to_owned(),
             evidence: Cursor::default(),
             findings: Cursor::default(),
             epoch,
@@ -73,7 +76,7 @@ impl Sharing {
         self.take_up_evidence().await?;
         self.take_up_findings().await?;
         if self.pruned.is_none_or(|at| at.elapsed() >= PRUNE) {
-            self.store.prune(&kind(self.ledger.books.epoch())).await?;
+            self.store.prune(&format!("epoch {} ", self.ledger.books.epoch())).await?;
             self.pruned = Some(Instant::now());
         }
         Ok(())
@@ -100,7 +103,7 @@ impl Sharing {
 
     /// Tells what waits; what is told is taken out.
     async fn tell_waiting(&self, waiting: &mut Waiting) -> Result<(), SharedError> {
-        let kind = kind(waiting.epoch);
+        let kind = kind(waiting.epoch, &self.rules);
         let document = |((route, key), document): (&(String, String), &String)| Document {
             kind: kind.clone(),
             key: format!("{route}\n{key}"),
@@ -135,12 +138,13 @@ impl Sharing {
             // Others may have begun it before this replica did, and what they told then was left out.
             (self.epoch, self.evidence) = (epoch, Cursor::default());
         }
+        let kind = kind(epoch, &self.rules);
         loop {
             let (documents, cursor) = self.store.pull(&self.evidence).await?;
             let has_more = cursor.has_more();
             for (replica, Document { kind: of, key, document }) in documents {
                 let Some((route, key)) = key.split_once('\n') else { continue };
-                if of == kind(epoch) && replica != self.store.replica() {
+                if of == kind && replica != self.store.replica() {
                     let page = Page { key: key.to_owned(), document };
                     self.ledger.books.restore(Some(&replica), &Placed { route: route.to_owned(), page });
                 }
@@ -178,9 +182,10 @@ impl Sharing {
     }
 }
 
-/// What the documents of an epoch are called; no epoch's name begins another's.
-fn kind(epoch: i64) -> String {
-    format!("epoch {epoch};")
+/// What the documents of an epoch are called that were gathered by these rules: what other rules found equal, or not, is
+/// no evidence for these.
+fn kind(epoch: i64, rules: &str) -> String {
+    format!("epoch {epoch} rules {rules};")
 }
 
 fn change(Unshared { finding, untold }: &Unshared) -> Option<FindingChange> {

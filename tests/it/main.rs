@@ -36,6 +36,7 @@ mod perils;
 mod proxy;
 mod recorded;
 mod replicas;
+mod replicas_evidence;
 mod rig;
 mod round_trip;
 mod serial;

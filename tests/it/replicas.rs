@@ -18,14 +18,15 @@ use crate::harness::{Flipgate, Setup, pg_database, wait_until};
 use crate::lag_and_noise::{ask_all, condition};
 use crate::upstream::{Reply, Upstream};
 
-const CONFIG: &str = "preset = \"none\"\n[[routes]]\nmatch = \"/read/{name}\"\n[gate]\nhold = 0.05\n";
+pub(crate) const CONFIG: &str =
+    "preset = \"none\"\n[[routes]]\nmatch = \"/read/{name}\"\n[gate]\nhold = 0.05\n";
 
-async fn named(name: &str) -> Upstream {
+pub(crate) async fn named(name: &str) -> Upstream {
     Upstream::always(Reply::json("{}").header("X-Backend", name)).await
 }
 
 /// Replicas of one flipgate before these two servers.
-async fn replicas(count: usize, from: &Upstream, to: &Upstream, state: &str) -> Vec<Flipgate> {
+pub(crate) async fn replicas(count: usize, from: &Upstream, to: &Upstream, state: &str) -> Vec<Flipgate> {
     let mut started = Vec::new();
     for _ in 0..count {
         let setup = Setup::with_config(&from.url(), &to.url(), CONFIG).argument("--state", state);
@@ -34,7 +35,7 @@ async fn replicas(count: usize, from: &Upstream, to: &Upstream, state: &str) -> 
     started
 }
 
-async fn status(flipgate: &Flipgate) -> Value {
+pub(crate) async fn status(flipgate: &Flipgate) -> Value {
     flipgate.admin_get("/api/status").await.json()
 }
 
@@ -108,14 +109,14 @@ async fn of_50_flips_over_three_replicas_exactly_one_wins() {
 }
 
 /// A PostgreSQL of this test's own, which it may kill and start again.
-struct Server {
+pub(crate) struct Server {
     home: PathBuf,
-    url: String,
+    pub(crate) url: String,
     _cluster: Cluster,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let cluster = tokio::task::spawn_blocking(|| Cluster::start().unwrap()).await.unwrap();
         cluster.create_database("state", None).await.unwrap();
         let url = cluster.url("state");
@@ -128,13 +129,13 @@ impl Server {
     }
 
     /// Kills it as the kernel would.
-    fn kill9(&self) {
+    pub(crate) fn kill9(&self) {
         let pid = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
         let pid = Pid::from_raw(pid.lines().next().unwrap().parse().unwrap());
         kill(pid, Signal::SIGKILL).unwrap();
     }
 
-    async fn restart(&self) {
+    pub(crate) async fn restart(&self) {
         let options = std::fs::read_to_string(self.data().join("postmaster.opts")).unwrap();
         let programs = Path::new(options.split_whitespace().next().unwrap()).parent().unwrap().to_owned();
         let owner = std::fs::metadata(&self.home).unwrap();
