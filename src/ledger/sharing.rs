@@ -76,7 +76,7 @@ impl Sharing {
         self.take_up_evidence().await?;
         self.take_up_findings().await?;
         if self.pruned.is_none_or(|at| at.elapsed() >= PRUNE) {
-            self.store.prune(&format!("epoch {} ", self.ledger.books.epoch())).await?;
+            self.store.prune().await?;
             self.pruned = Some(Instant::now());
         }
         Ok(())

@@ -92,7 +92,7 @@ pub enum Set {
 /// One document of evidence, of the replica that writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// What it is, with all that makes it comparable: [`SharedStore::prune`] goes by how it begins.
+    /// What it is, with all that makes it comparable: [`SharedStore::prune`] goes by the epoch it begins with.
     pub kind: String,
     /// Which of its kind.
     pub key: String,
