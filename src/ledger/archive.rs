@@ -108,8 +108,9 @@ impl Archive {
         let path = directory.join("samples.db");
         let failed = |source| StateError::File { path: path.clone(), source };
         let (disk, restored) = Disk::open(&path, bounds.stored).map_err(failed)?;
-        for placed in disk.pages(keeps.books.epoch()).map_err(failed)? {
-            keeps.books.restore(None, &placed);
+        let epoch = keeps.books.epoch();
+        for placed in disk.pages(epoch).map_err(failed)? {
+            keeps.books.restore(epoch, None, &placed);
         }
         let shared = Arc::new(Shared {
             bounds,
@@ -225,9 +226,7 @@ impl Shared {
         if let Err(error) = disk.save(&changed, &evicted) {
             tracing::warn!(%error, "findings cannot be kept: samples.db cannot be written");
         }
-        // The epoch is read first: pages taken after it changed would be of the next one.
-        let epoch = self.keeps.books.epoch();
-        let pages = self.keeps.books.take_changed();
+        let (epoch, pages) = self.keeps.books.take_changed();
         self.keeps.outgoing.pages(epoch, &pages);
         if let Err(error) = disk.save_evidence(epoch, &pages) {
             tracing::warn!(%error, "evidence cannot be kept: samples.db cannot be written");

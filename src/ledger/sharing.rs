@@ -146,7 +146,8 @@ impl Sharing {
                 let Some((route, key)) = key.split_once('\n') else { continue };
                 if of == kind && replica != self.store.replica() {
                     let page = Page { key: key.to_owned(), document };
-                    self.ledger.books.restore(Some(&replica), &Placed { route: route.to_owned(), page });
+                    let placed = Placed { route: route.to_owned(), page };
+                    self.ledger.books.restore(epoch, Some(&replica), &placed);
                 }
             }
             self.evidence = cursor;
