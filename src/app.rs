@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderName, HeaderValue};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use self::floor::Floors;
 use self::listeners::{Listeners, on_its_own_thread, warn_if_short_of_descriptors};
@@ -57,6 +58,8 @@ pub struct App {
     /// Every connection holds a sender of this channel: it closes when the last has ended.
     connections: mpsc::Receiver<Infallible>,
     drain: Duration,
+    /// What exchanges with the other replicas, if there are any.
+    sharing: Option<JoinHandle<Sharing>>,
 }
 
 /// What listeners and admin side share.
@@ -247,6 +250,9 @@ impl App {
         if tokio::task::spawn_blocking(move || ledger.flush()).await.is_err() {
             tracing::warn!("stopping without having written the latest findings and samples");
         }
+        if let Some(sharing) = self.sharing {
+            replicas::exchange_at_last(sharing).await;
+        }
     }
 }
 
@@ -302,9 +308,10 @@ fn run(
     tokio::spawn(rechecker.run(again));
     tokio::spawn(resolver.run(stopping.clone()));
     tokio::spawn(cutover::watch(Arc::clone(&shared.cutover), stopping.clone()));
+    let mut exchanging = None;
     if let Some(shared_store) = shared.shared_state.clone() {
         let sharing = Sharing::new(Arc::clone(&shared.ledger), shared_store.clone(), &config.fingerprint);
-        tokio::spawn(sharing.run(stopping.clone()));
+        exchanging = Some(tokio::spawn(sharing.run(stopping.clone())));
         tokio::spawn(cutover::follow(Arc::clone(&shared.cutover), shared_store, stopping.clone()));
     }
     tokio::spawn(chores::follow_events(Arc::clone(&shared.cutover), told));
@@ -319,7 +326,8 @@ fn run(
     let look_at_load = move || looking.shadow.capacity.look(looking.cutover.position().turn);
     let metrics = Arc::clone(&shared.metrics);
     tokio::spawn(chores::housekeeping(upstreams.http, upstreams.backends, metrics, look_at_load, stopping));
-    Ok(App { proxy_address, admin_address, shared, stop, connections, drain: config.limits.drain })
+    let (drain, sharing) = (config.limits.drain, exchanging);
+    Ok(App { proxy_address, admin_address, shared, stop, connections, drain, sharing })
 }
 
 fn proxy(

@@ -1,6 +1,11 @@
 //! What a replica is: a name that lasts, and a range of sample numbers of its own.
 
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
 use crate::config::Config;
+use crate::ledger::sharing::Sharing;
 use crate::ledger::{Ledger, archive};
 use crate::state::shared::SharedStore;
 use crate::state::{StateError, StateStore};
@@ -14,6 +19,8 @@ const NUMBER: &str = "replica_number";
 const RULES: &str = "evidence_rules";
 /// Samples that one replica may make: their numbers stay exact in JSON for a million replicas.
 const SAMPLES: u64 = 1_000_000_000;
+/// How long a stop may wait until the other replicas are told.
+const LAST_EXCHANGE: Duration = Duration::from_secs(5);
 
 /// The state store of all replicas, if the configuration names one.
 pub(super) fn open(config: &Config, store: &StateStore) -> Result<Option<SharedStore>, StartError> {
@@ -27,6 +34,18 @@ pub(super) fn open(config: &Config, store: &StateStore) -> Result<Option<SharedS
         }
     };
     SharedStore::new(url.reveal(), &name).map(Some).map_err(StartError::System)
+}
+
+/// Tells the other replicas what came while this one was stopping.
+pub(super) async fn exchange_at_last(sharing: JoinHandle<Sharing>) {
+    let last = async {
+        let mut sharing = sharing.await.map_err(|e| e.to_string())?;
+        sharing.exchange().await.map_err(|e| e.to_string())
+    };
+    let told = tokio::time::timeout(LAST_EXCHANGE, last).await;
+    if let Err(error) = told.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
+        tracing::warn!(%error, "stopping before the other replicas know all: they are told at the next start");
+    }
 }
 
 /// Forgets the evidence in the state directory if other rules gathered it: the epoch may be the same all the same, if it

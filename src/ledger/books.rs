@@ -8,7 +8,7 @@ use super::acceptance::Accepted;
 use super::evidence::{Book, Entry, Page, Tally};
 use super::finding::{Finding, Signature};
 use super::lock;
-use super::noise::Noise;
+use super::noise::{Counts, Noise};
 use crate::compare::{Class, Comparison, Kind};
 
 /// Requests that may wait to be taken in; beyond, they are dropped and counted. The ticker takes them in each second.
@@ -159,22 +159,34 @@ impl Books {
     /// This replica's pages that changed since the last call, and the epoch they are of.
     #[must_use]
     pub fn take_changed(&self) -> (i64, Vec<Placed>) {
+        self.gather(|book, noise| (book.take_changed(), noise.take_changed()))
+    }
+
+    /// All pages of this replica, and the epoch they are of.
+    #[must_use]
+    pub fn pages(&self) -> (i64, Vec<Placed>) {
+        self.gather(|book, noise| (book.pages(), noise.own()))
+    }
+
+    fn gather(
+        &self,
+        of: impl Fn(&mut Book, &mut Noise) -> (Vec<Page>, Option<Counts>),
+    ) -> (i64, Vec<Placed>) {
         let epoch = self.epoch();
-        let mut changed = Vec::new();
+        let mut placed = Vec::new();
         for (label, books) in self.labels.iter().zip(&self.routes) {
             let mut shelf = books.shelf();
             if shelf.epoch != epoch {
                 // Another one begins at this moment: what is of it comes with the next call.
                 continue;
             }
-            let mut pages = shelf.own.take_changed();
-            let noise = lock(&books.noise).take_changed();
+            let (mut pages, noise) = of(&mut shelf.own, &mut lock(&books.noise));
             pages.extend(noise.and_then(|counts| {
                 Some(Page { key: NOISE.to_owned(), document: serde_json::to_string(&counts).ok()? })
             }));
-            changed.extend(pages.into_iter().map(|page| Placed { route: label.clone(), page }));
+            placed.extend(pages.into_iter().map(|page| Placed { route: label.clone(), page }));
         }
-        (epoch, changed)
+        (epoch, placed)
     }
 
     /// Takes up a page of a replica, of this one where `replica` is none; of another epoch it is no evidence.

@@ -34,6 +34,8 @@ pub struct Findings {
     changed: HashSet<Signature>,
     /// What has changed here since the other replicas were last told.
     unshared: HashSet<Signature>,
+    /// What an earlier run knew, of which it is not known whether the other replicas were told.
+    restored: HashSet<Signature>,
     transitions: VecDeque<Transition>,
     /// Findings that made room for others, to be deleted from the disk.
     evicted: Vec<String>,
@@ -83,6 +85,7 @@ impl Findings {
                 (None, None) => {}
             }
             let signature = finding.signature(route);
+            self.restored.insert(signature.clone());
             self.by_signature.insert(signature, finding);
         }
     }

@@ -40,7 +40,9 @@ impl Sharing {
     #[must_use]
     pub fn new(ledger: Arc<Ledger>, store: SharedStore, rules: &str) -> Self {
         ledger.outgoing.open();
-        let epoch = ledger.books.epoch();
+        // An outage may have kept the run before from telling what it gathered; to tell it again is harmless.
+        let (epoch, pages) = ledger.books.pages();
+        ledger.outgoing.restored(epoch, pages);
         Sharing {
             ledger,
             store,
@@ -52,25 +54,26 @@ impl Sharing {
         }
     }
 
-    /// Exchanges every second until `stopping`.
-    pub async fn run(mut self, mut stopping: Receiver<bool>) {
+    /// Exchanges every second until `stopping`; gives itself back for a last exchange.
+    pub async fn run(mut self, mut stopping: Receiver<bool>) -> Self {
         let mut ticks = tokio::time::interval(PACE);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let stops = tokio::select! {
-                _ = stopping.wait_for(|stop| *stop) => true,
-                _ = ticks.tick() => false,
-            };
+            tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => return self,
+                _ = ticks.tick() => {}
+            }
             if let Err(error) = self.exchange().await {
                 tracing::debug!(%error, "nothing is exchanged with the other replicas now");
-            }
-            if stops {
-                return;
             }
         }
     }
 
-    async fn exchange(&mut self) -> Result<(), SharedError> {
+    /// Tells the others what is new here, and takes up what is new there.
+    ///
+    /// # Errors
+    /// What was not told is told by a later call.
+    pub async fn exchange(&mut self) -> Result<(), SharedError> {
         self.tell_findings().await?;
         self.tell().await?;
         self.take_up_evidence().await?;
@@ -83,6 +86,12 @@ impl Sharing {
     }
 
     async fn tell_findings(&self) -> Result<(), SharedError> {
+        let restored = lock(&self.ledger.findings).restored();
+        if !restored.is_empty() {
+            let changes: Vec<FindingChange> = restored.iter().filter_map(known).collect();
+            self.store.tell_findings_again(&changes).await?;
+            lock(&self.ledger.findings).restored_is_told();
+        }
         let unshared = lock(&self.ledger.findings).take_unshared();
         let changes: Vec<FindingChange> = unshared.iter().filter_map(change).collect();
         let told = if changes.is_empty() { Ok(()) } else { self.store.change_findings(&changes).await };
@@ -203,6 +212,12 @@ fn change(Unshared { finding, untold }: &Unshared) -> Option<FindingChange> {
         last_seen: finding.last_seen,
         state,
     })
+}
+
+/// All that is known of a finding, but what is told as new.
+fn known(unshared: &Unshared) -> Option<FindingChange> {
+    let told = unshared.finding.count.saturating_sub(unshared.untold);
+    change(&Unshared { untold: told, ..unshared.clone() })
 }
 
 /// What all replicas know of a finding; none if another version wrote it in a form that is not read.

@@ -113,7 +113,7 @@ pub struct FindingChange {
     pub first_seen: DateTime<Utc>,
     /// When it was last seen here.
     pub last_seen: DateTime<Utc>,
-    /// `open`, `accepted` or `resolved`; none leaves it as it is. It is not resolved if another replica saw it later.
+    /// `open`, `accepted` or `resolved`; none leaves it as it is, and so does one if another replica saw it later.
     pub state: Option<String>,
 }
 

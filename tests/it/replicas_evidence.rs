@@ -4,7 +4,8 @@ use sqlx::Connection as _;
 
 use crate::harness::{Setup, pg_database, wait_until};
 use crate::lag_and_noise::{ask_all, condition};
-use crate::replicas::{CONFIG, named, replicas, status};
+use crate::replicas::{CONFIG, Server, named, replicas, status};
+use crate::upstream::{Reply, Upstream};
 
 /// What a statement answers in the state store.
 async fn count(state: &str, sql: &'static str) -> i64 {
@@ -30,4 +31,41 @@ async fn evidence_of_other_rules_is_none() {
     let joined = setup().start().await;
     wait_until("it has read", async || condition(&joined, "evidence").await["actual"] != 0).await;
     assert_eq!(condition(&joined, "evidence").await["actual"], 150);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_outage_kept_from_being_told_is_told_after_a_restart() {
+    let from = Upstream::always(Reply::json("{\"category\":\"a\"}")).await;
+    let to = Upstream::always(Reply::json("{\"categories\":\"a\"}")).await;
+    let server = Server::start().await;
+    let mut both = replicas(2, &from, &to, &server.url).await;
+    server.kill9();
+    ask_all(&both[0], (0..150).map(|n| format!("/read/{n}"))).await;
+    both[0].settled().await;
+    let stopped = both.remove(0);
+    stopped.terminate();
+    let stopped = stopped.stopped().await;
+    server.restart().await;
+    let again = stopped.start().await;
+    wait_until("the other knows the evidence", async || {
+        condition(&both[0], "evidence").await["actual"] == 150
+    })
+    .await;
+    wait_until("and the finding", async || both[0].findings().await.len() == 1).await;
+    wait_until("counted as it was", async || both[0].findings().await[0]["count"] == 150).await;
+    assert_eq!(again.findings().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_tells_what_came_last() {
+    let (from, to) = (named("sqlite").await, named("postgres").await);
+    let state = pg_database().await;
+    let mut both = replicas(2, &from, &to, &state).await;
+    ask_all(&both[0], (0..150).map(|n| format!("/read/{n}"))).await;
+    let stopping = both.remove(0);
+    stopping.terminate();
+    stopping.stopped().await;
+    // All of it is there by now.
+    assert_eq!(count(&state, TARGETS).await, 150);
+    wait_until("the other knows it", async || condition(&both[0], "evidence").await["actual"] == 150).await;
 }

@@ -32,6 +32,18 @@ impl Findings {
         taken
     }
 
+    /// What an earlier run knew, until it is told: an outage may have kept that run from telling it.
+    #[must_use]
+    pub fn restored(&self) -> Vec<Unshared> {
+        let known = self.restored.iter().filter_map(|signature| self.by_signature.get(signature));
+        known.map(|finding| Unshared { finding: finding.clone(), untold: finding.watch.untold }).collect()
+    }
+
+    /// Notes that the other replicas know what an earlier run knew.
+    pub fn restored_is_told(&mut self) {
+        self.restored.clear();
+    }
+
     /// Takes back what could not be told.
     pub fn give_back(&mut self, unshared: &[Unshared]) {
         for Unshared { finding, untold } in unshared {
@@ -46,7 +58,8 @@ impl Findings {
     /// Takes up what all replicas know of a finding. What was seen here meanwhile stays.
     pub fn adopt(&mut self, route: usize, theirs: Finding) {
         let signature = theirs.signature(route);
-        let is_untold = self.unshared.contains(&signature);
+        let is_restored = self.restored.contains(&signature);
+        let is_unshared = self.unshared.contains(&signature);
         self.changed.insert(signature.clone());
         let Some(ours) = self.by_signature.get_mut(&signature) else {
             let known = self.per_route.entry(route).or_insert(0);
@@ -59,6 +72,8 @@ impl Findings {
             self.by_signature.insert(signature, Finding { state, accepted: None, ..theirs });
             return;
         };
+        // What an earlier run may not have told is newer if it saw the finding later.
+        let is_untold = is_unshared || (is_restored && ours.last_seen > theirs.last_seen);
         ours.count = theirs.count + ours.watch.untold;
         ours.first_seen = ours.first_seen.min(theirs.first_seen);
         ours.last_seen = ours.last_seen.max(theirs.last_seen);

@@ -43,11 +43,14 @@ async fn a_state_follows_who_saw_it_last() {
         (Some("resolved"), 9, "open"),
         (Some("resolved"), 10, "resolved"),
         (None, 10, "resolved"),
-        (Some("accepted"), 5, "accepted"),
+        (Some("accepted"), 9, "resolved"),
+        (Some("accepted"), 10, "accepted"),
         (None, 50, "accepted"),
-        (Some("open"), 1, "open"),
+        (Some("open"), 49, "accepted"),
+        (Some("open"), 50, "open"),
         (Some("resolved"), 60, "resolved"),
-        (Some("open"), 1, "open"),
+        (Some("open"), 59, "resolved"),
+        (Some("open"), 60, "open"),
     ];
     for (number, (state, seen, expected)) in steps.into_iter().enumerate() {
         store.change_findings(&[change("f", 0, (0, seen), state)]).await.unwrap();
@@ -59,6 +62,23 @@ async fn a_state_follows_who_saw_it_last() {
     assert!(all(&store).await.iter().filter(|one| one.id != "f").all(|one| one.id == one.state));
     let error = store.change_findings(&[change("f", 1, (0, 0), Some("odd"))]).await.unwrap_err();
     assert!(matches!(error, SharedError::Refused(_)), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_told_again_adds_nothing_unless_it_is_newer() {
+    let database = Database::new().await;
+    let store = database.store("a");
+    store.tell_findings_again(&[change("f", 7, (5, 10), Some("open"))]).await.unwrap();
+    store.tell_findings_again(&[change("f", 7, (5, 10), Some("open"))]).await.unwrap();
+    let one = all(&store).await.remove(0);
+    assert_eq!((one.count, &*one.state, one.last_seen), (7, "open", at(10)));
+    store.change_findings(&[change("f", 1, (5, 10), Some("resolved"))]).await.unwrap();
+    store.tell_findings_again(&[change("f", 7, (1, 10), Some("open"))]).await.unwrap();
+    let one = all(&store).await.remove(0);
+    assert_eq!((one.count, &*one.state), (8, "resolved"));
+    store.tell_findings_again(&[change("f", 9, (1, 11), Some("open"))]).await.unwrap();
+    let one = all(&store).await.remove(0);
+    assert_eq!((one.count, &*one.state, one.first_seen, one.last_seen), (8, "open", at(1), at(11)));
 }
 
 #[tokio::test]
