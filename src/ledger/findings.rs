@@ -50,6 +50,8 @@ pub struct Transition {
     pub finding: Finding,
     /// What it was before.
     pub before: State,
+    /// When that was accepted which no longer holds, as the acceptance's document says it.
+    pub accepted: Option<String>,
     /// Why.
     pub reason: String,
     /// When.
@@ -405,11 +407,11 @@ fn change(
     at: DateTime<Utc>,
 ) {
     let before = std::mem::replace(&mut finding.state, state);
-    finding.accepted = None;
+    let accepted = finding.accepted.take().map(|accepted| rfc3339(accepted.at));
     if transitions.len() >= TRANSITIONS {
         transitions.pop_front();
     }
-    transitions.push_back(Transition { finding: finding.clone(), before, reason, at });
+    transitions.push_back(Transition { finding: finding.clone(), before, accepted, reason, at });
 }
 
 mod shared;

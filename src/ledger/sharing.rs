@@ -125,10 +125,10 @@ impl Sharing {
         }
         while let Some(transition) = waiting.transitions.front() {
             let entry = transition.audit();
-            if transition.before == State::Accepted {
-                self.store.judge(&transition.finding.id, None, &entry).await?;
-            } else {
-                self.store.note(&[entry]).await?;
+            match &transition.accepted {
+                // Another replica may have said so already, or an operator have accepted it anew.
+                Some(at) => self.store.expire(&transition.finding.id, at, &entry).await.map(|_| ())?,
+                None => self.store.note(&[entry]).await?,
             }
             waiting.transitions.pop_front();
         }

@@ -122,8 +122,11 @@ fn an_acceptance_expires() {
     );
     findings.settle(Utc::now() + chrono::TimeDelta::days(6));
     assert_eq!(state(&findings, &id), State::Accepted);
+    let accepted = findings.get(&id).unwrap().accepted.clone();
+    let document = serde_json::json!(accepted);
     findings.settle(Utc::now() + chrono::TimeDelta::days(8));
     assert_eq!(state(&findings, &id), State::Open);
+    assert_eq!(findings.take_transitions()[0].accepted.as_deref(), document["at"].as_str());
 }
 
 #[test]

@@ -65,6 +65,22 @@ async fn a_state_follows_who_saw_it_last() {
 }
 
 #[tokio::test]
+async fn an_acceptance_expires_once_and_a_newer_one_stays() {
+    let database = Database::new().await;
+    let (a, b) = (database.store("a"), database.store("b"));
+    a.change_findings(&[change("f", 1, (1, 1), None)]).await.unwrap();
+    a.judge("f", Some(&json!({"at": "1", "note": "nul\0"})), &entry("accept")).await.unwrap();
+    a.judge("f", Some(&json!({"at": "2"})), &entry("accept")).await.unwrap();
+    assert!(!b.expire("f", "1", &entry("reopen")).await.unwrap());
+    assert!(!b.expire("g", "2", &entry("reopen")).await.unwrap());
+    assert_eq!((b.judgements().await.unwrap().len(), &*all(&b).await[0].state), (1, "accepted"));
+    let expired = [a.expire("f", "2", &entry("reopen")).await, b.expire("f", "2", &entry("reopen")).await];
+    assert_eq!(expired, [Ok(true), Ok(false)]);
+    assert_eq!((b.judgements().await.unwrap().len(), &*all(&b).await[0].state), (0, "open"));
+    assert_eq!(a.audit(9).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
 async fn what_is_told_again_adds_nothing_unless_it_is_newer() {
     let database = Database::new().await;
     let store = database.store("a");
