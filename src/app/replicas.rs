@@ -83,6 +83,6 @@ pub(super) async fn number(
             number
         }
     };
-    ledger.number_samples_from(number * SAMPLES);
-    Ok(())
+    let first = number * SAMPLES;
+    ledger.number_samples_within(&(first..first + SAMPLES))
 }

@@ -4,6 +4,7 @@
 //! where that is full. Not for: who is primary and what an operator judged (`state`), which are on disk at once.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub struct Archive {
 
 #[derive(Debug)]
 struct Shared {
+    path: PathBuf,
     bounds: Bounds,
     waiting: Mutex<Waiting>,
     wake: Condvar,
@@ -113,6 +115,7 @@ impl Archive {
             keeps.books.restore(epoch, None, &placed);
         }
         let shared = Arc::new(Shared {
+            path,
             bounds,
             waiting: Mutex::default(),
             wake: Condvar::new(),
@@ -154,6 +157,15 @@ impl Archive {
         }
         let found = lock(&self.shared.disk).sample(id);
         found.inspect_err(|error| tracing::warn!(%error, "samples.db cannot be read")).ok().flatten()
+    }
+
+    /// The highest id within `numbers` of a sample on disk.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn last_sample_within(&self, numbers: &Range<u64>) -> Result<Option<u64>, StateError> {
+        let last = lock(&self.shared.disk).last_sample_within(numbers);
+        last.map_err(|source| StateError::File { path: self.shared.path.clone(), source })
     }
 
     /// Writes all that waits. Blocks on the disk.

@@ -1,6 +1,7 @@
 //! All findings, at most [`PER_ROUTE`] a route and one for what is beyond.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ops::Range;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -321,6 +322,13 @@ impl Findings {
                 self.changed.insert(signature.clone());
             }
         }
+    }
+
+    /// The highest id within `numbers` of a sample that a finding names.
+    #[must_use]
+    pub fn last_sample_within(&self, numbers: &Range<u64>) -> Option<u64> {
+        let named = self.by_signature.values().flat_map(|finding| &finding.samples).copied();
+        named.filter(|id| numbers.contains(id)).max()
     }
 
     /// What has changed since the last call, to be written to disk.

@@ -1,5 +1,6 @@
 //! `samples.db` itself.
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -146,6 +147,14 @@ impl Disk {
             Ok(Placed { route: row.get(0)?, page: Page { key: row.get(1)?, document: row.get(2)? } })
         })?;
         pages.collect()
+    }
+
+    /// The highest id of a sample within `numbers`.
+    pub(super) fn last_sample_within(&self, numbers: &Range<u64>) -> rusqlite::Result<Option<u64>> {
+        let last = "SELECT max(id) FROM samples WHERE id >= ?1 AND id < ?2";
+        let bounds = params![row(numbers.start), row(numbers.end)];
+        let last: Option<i64> = self.connection.query_row(last, bounds, |row| row.get(0))?;
+        Ok(last.map(i64::unsigned_abs))
     }
 
     pub(super) fn sample(&self, id: u64) -> rusqlite::Result<Option<Sample>> {

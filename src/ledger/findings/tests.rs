@@ -176,3 +176,14 @@ fn what_an_operator_judged_wins_over_what_was_written() {
     replaced.restore(written, &labels, HashMap::from([(id.clone(), other.clone())]));
     assert_eq!(replaced.get(&id).unwrap().accepted, Some(other));
 }
+
+#[test]
+fn a_sample_of_another_replica_is_not_the_last_of_this_one() {
+    let mut findings = Findings::default();
+    let id = count(&mut findings, "/n", "1");
+    for sample in [1_500, 2_500, 7_500] {
+        findings.add_sample(std::slice::from_ref(&id), sample);
+    }
+    assert_eq!(findings.last_sample_within(&(1_000..2_000)), Some(1_500));
+    assert_eq!(findings.last_sample_within(&(3_000..4_000)), None);
+}
