@@ -61,6 +61,7 @@ impl Findings {
         let is_restored = self.restored.contains(&signature);
         let is_unshared = self.unshared.contains(&signature);
         self.changed.insert(signature.clone());
+        let comparisons = self.comparisons.get(&route).copied().unwrap_or(0);
         let Some(ours) = self.by_signature.get_mut(&signature) else {
             let known = self.per_route.entry(route).or_insert(0);
             if theirs.path != OVERFLOW && *known < PER_ROUTE {
@@ -69,12 +70,18 @@ impl Findings {
                 return;
             }
             let state = if theirs.state == State::Accepted { State::Open } else { theirs.state };
-            self.by_signature.insert(signature, Finding { state, accepted: None, ..theirs });
+            let mut adopted = Finding { state, accepted: None, ..theirs };
+            adopted.occur_elsewhere(comparisons);
+            self.by_signature.insert(signature, adopted);
             return;
         };
         // What an earlier run may not have told is newer if it saw the finding later.
         let is_untold = is_unshared || (is_restored && ours.last_seen > theirs.last_seen);
-        ours.count = theirs.count + ours.watch.untold;
+        let count = theirs.count + ours.watch.untold;
+        if count > ours.count || theirs.last_seen > ours.last_seen {
+            ours.occur_elsewhere(comparisons);
+        }
+        ours.count = count;
         ours.first_seen = ours.first_seen.min(theirs.first_seen);
         ours.last_seen = ours.last_seen.max(theirs.last_seen);
         ours.unlike = ours.unlike.max(theirs.unlike);

@@ -187,3 +187,32 @@ fn a_sample_of_another_replica_is_not_the_last_of_this_one() {
     assert_eq!(findings.last_sample_within(&(1_000..2_000)), Some(1_500));
     assert_eq!(findings.last_sample_within(&(3_000..4_000)), None);
 }
+
+#[test]
+fn what_another_replica_saw_resolves_only_after_later_comparisons() {
+    let mut elsewhere = Findings::default();
+    let id = count(&mut elsewhere, "/n", "1");
+    elsewhere.add_sample(std::slice::from_ref(&id), 1);
+    let mut findings = Findings::default();
+    let agree = |findings: &mut Findings| {
+        findings.recheck(0, 1, &Comparison::default());
+        findings.settle(Utc::now());
+        state(findings, &id)
+    };
+    (0..50).for_each(|_| findings.begin(0));
+    findings.adopt(0, elsewhere.get(&id).unwrap().clone());
+    assert_eq!(
+        (findings.samples_to_ask(9).len(), agree(&mut findings)),
+        (0, State::Open),
+        "adopted just now"
+    );
+    (0..29).for_each(|_| findings.begin(0));
+    count(&mut elsewhere, "/n", "1");
+    findings.adopt(0, elsewhere.get(&id).unwrap().clone());
+    (0..29).for_each(|_| findings.begin(0));
+    assert_eq!(agree(&mut findings), State::Open, "it occurred there again");
+    findings.adopt(0, elsewhere.get(&id).unwrap().clone());
+    findings.begin(0);
+    findings.settle(Utc::now());
+    assert_eq!(state(&findings, &id), State::Resolved, "nothing new was told");
+}
