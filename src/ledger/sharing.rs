@@ -1,6 +1,6 @@
 //! Evidence, findings and samples of several replicas: each tells what is its own, and takes up what the others tell.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,8 @@ pub struct Sharing {
     /// The epoch whose evidence was pulled.
     epoch: i64,
     pruned: Option<Instant>,
+    /// The parts of the exchange that failed the last time.
+    failing: HashSet<&'static str>,
 }
 
 // === impl Sharing ===
@@ -51,6 +53,7 @@ impl Sharing {
             findings: Cursor::default(),
             epoch,
             pruned: None,
+            failing: HashSet::new(),
         }
     }
 
@@ -63,21 +66,49 @@ impl Sharing {
                 _ = stopping.wait_for(|stop| *stop) => return self,
                 _ = ticks.tick() => {}
             }
-            if let Err(error) = self.exchange().await {
-                tracing::debug!(%error, "nothing is exchanged with the other replicas now");
-            }
+            self.exchange().await;
         }
     }
 
-    /// Tells the others what is new here, and takes up what is new there.
-    ///
-    /// # Errors
-    /// What was not told is told by a later call.
-    pub async fn exchange(&mut self) -> Result<(), SharedError> {
-        self.tell_findings().await?;
-        self.tell().await?;
-        self.take_up_evidence().await?;
-        self.take_up_findings().await?;
+    /// Takes up what is new elsewhere, and tells the others what is new here; says whether all of it could be done. What
+    /// could not is done by a later call. One table that fails keeps nothing else from being exchanged.
+    pub async fn exchange(&mut self) -> bool {
+        let mut waiting = self.ledger.outgoing.take();
+        let evidence = self.take_up_evidence().await;
+        let mut complete = self.note("taking up evidence", evidence);
+        let findings = self.take_up_findings().await;
+        complete &= self.note("taking up findings", findings);
+        let findings = self.tell_findings().await;
+        complete &= self.note("telling findings", findings);
+        let evidence = self.tell_pages(&mut waiting).await;
+        complete &= self.note("telling evidence", evidence);
+        let transitions = self.tell_transitions(&mut waiting).await;
+        // What is accepted no more would be so again, if the others had not been told.
+        let judgements = if transitions.is_ok() { Some(self.take_up_judgements().await) } else { None };
+        complete &= self.note("telling changes of findings", transitions);
+        if let Some(judgements) = judgements {
+            complete &= self.note("taking up acceptances", judgements);
+        }
+        let samples = self.tell_samples(&mut waiting).await;
+        complete &= self.note("telling samples", samples);
+        self.ledger.outgoing.give_back(waiting);
+        let pruned = self.prune().await;
+        complete &= self.note("deleting old evidence", pruned);
+        self.ledger.metrics.set_exchange_up(complete);
+        complete
+    }
+
+    /// Says once that a part of the exchange fails, and once that it works again.
+    fn note(&mut self, part: &'static str, done: Result<(), SharedError>) -> bool {
+        match &done {
+            Ok(()) if self.failing.remove(part) => tracing::info!("replicas: {part} works again"),
+            Err(error) if self.failing.insert(part) => tracing::warn!(%error, "replicas: {part} fails"),
+            Ok(()) | Err(_) => {}
+        }
+        done.is_ok()
+    }
+
+    async fn prune(&mut self) -> Result<(), SharedError> {
         if self.pruned.is_none_or(|at| at.elapsed() >= PRUNE) {
             self.store.prune().await?;
             self.pruned = Some(Instant::now());
@@ -101,17 +132,8 @@ impl Sharing {
         told
     }
 
-    async fn tell(&self) -> Result<(), SharedError> {
-        let mut waiting = self.ledger.outgoing.take();
-        let told = self.tell_waiting(&mut waiting).await;
-        if told.is_err() {
-            self.ledger.outgoing.give_back(waiting);
-        }
-        told
-    }
-
-    /// Tells what waits; what is told is taken out.
-    async fn tell_waiting(&self, waiting: &mut Waiting) -> Result<(), SharedError> {
+    /// Tells the pages that wait; what is told is taken out.
+    async fn tell_pages(&self, waiting: &mut Waiting) -> Result<(), SharedError> {
         let kind = kind(waiting.epoch, &self.rules);
         let document = |((route, key), document): (&(String, String), &String)| Document {
             kind: kind.clone(),
@@ -123,6 +145,11 @@ impl Sharing {
             self.store.push(&documents).await?;
             waiting.pages.clear();
         }
+        Ok(())
+    }
+
+    /// The same of changes of findings.
+    async fn tell_transitions(&self, waiting: &mut Waiting) -> Result<(), SharedError> {
         while let Some(transition) = waiting.transitions.front() {
             let entry = transition.audit();
             match &transition.accepted {
@@ -132,6 +159,11 @@ impl Sharing {
             }
             waiting.transitions.pop_front();
         }
+        Ok(())
+    }
+
+    /// The same of samples.
+    async fn tell_samples(&self, waiting: &mut Waiting) -> Result<(), SharedError> {
         while let Some((id, document)) = waiting.samples.front() {
             let gone = self.store.keep_sample(i64::try_from(*id).unwrap_or(i64::MAX), document).await?;
             let gone: Vec<u64> = gone.into_iter().map(i64::unsigned_abs).collect();
@@ -181,9 +213,12 @@ impl Sharing {
             }
             self.findings = cursor;
             if !has_more {
-                break;
+                return Ok(());
             }
         }
+    }
+
+    async fn take_up_judgements(&self) -> Result<(), SharedError> {
         let judgements = self.store.judgements().await?;
         let read = |(id, document): (String, String)| Some((id, serde_json::from_str(&document).ok()?));
         let judgements: HashMap<_, _> = judgements.into_iter().filter_map(read).collect();

@@ -13,6 +13,11 @@ async fn count(state: &str, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
 }
 
+async fn execute(state: &str, sql: &'static str) {
+    let mut connection = sqlx::PgConnection::connect(state).await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+}
+
 const TARGETS: &str = "SELECT count(*) FROM flipgate.evidence WHERE split_part(key, E'\\n', 2) LIKE 't%'";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,4 +73,22 @@ async fn a_stop_tells_what_came_last() {
     // All of it is there by now.
     assert_eq!(count(&state, TARGETS).await, 150);
     wait_until("the other knows it", async || condition(&both[0], "evidence").await["actual"] == 150).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_table_that_fails_keeps_nothing_else_from_being_exchanged() {
+    let (from, to) = (named("sqlite").await, named("postgres").await);
+    let state = pg_database().await;
+    let both = replicas(2, &from, &to, &state).await;
+    execute(&state, "ALTER TABLE flipgate.findings RENAME TO away").await;
+    let is_up = async |up: f64| both[1].metrics().await.sum("flipgate_exchange_up", &[]) == up;
+    wait_until("it says so", async || is_up(0.0).await).await;
+    ask_all(&both[0], (0..150).map(|n| format!("/read/{n}"))).await;
+    wait_until("evidence adds up", async || condition(&both[1], "evidence").await["actual"] == 150).await;
+    execute(&state, "ALTER TABLE flipgate.away RENAME TO findings").await;
+    wait_until("all is well again", async || is_up(1.0).await).await;
+    let said = both[1].said();
+    for once in ["taking up findings fails", "taking up findings works again"] {
+        assert_eq!(said.matches(once).count(), 1, "{once}: {said}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Findings of several replicas: what is told to the others, and what they tell.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Findings;
 use crate::ledger::acceptance::Acceptance;
@@ -98,7 +98,12 @@ impl Findings {
 
     /// Takes up what operators accepted on any replica: all of it, and nothing else is accepted.
     pub fn adopt_judgements(&mut self, mut judgements: HashMap<String, Acceptance>) {
+        // What they are told next about these is newer than what they tell.
+        let changing: HashSet<&str> = self.transitions.iter().map(|waits| &*waits.finding.id).collect();
         for (signature, finding) in &mut self.by_signature {
+            if changing.contains(&*finding.id) {
+                continue;
+            }
             let judged = judgements.remove(&finding.id);
             let before = (finding.state, finding.accepted.as_ref().map(|accepted| accepted.at));
             match judged {
