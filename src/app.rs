@@ -37,7 +37,7 @@ use crate::shadow::Shadow;
 use crate::shadow::rechecker::{Again, Rechecker};
 use crate::shadow::resolver::Resolver;
 use crate::side::{Pair, Side};
-use crate::state::shared::SharedStore;
+use crate::state::shared::{Held, SharedStore};
 use crate::state::{StateError, StateStore};
 
 /// How often a drain looks whether it is done.
@@ -153,7 +153,10 @@ impl App {
         for side in Side::BOTH {
             metrics.set_up(side, *up.get(side));
         }
-        let shared_store = replicas::open(&config, &store)?;
+        let (shared_store, name) = match replicas::open(&config, &store).await? {
+            Some(replica) => (Some(replica.store), replica.name),
+            None => (None, None),
+        };
         let start = Start { initial: config.initial_primary, rules: &config.fingerprint };
         let stored = cutover::take_up(&store, shared_store.as_ref(), start).await?;
         replicas::forget_evidence_of_other_rules(&config, &store)?;
@@ -218,7 +221,13 @@ impl App {
             floors,
             self_check: config.self_check,
         });
-        run(config, shared, upstreams, listeners, Waiting { again, quarantine, events, told, data_versions })
+        run(
+            config,
+            shared,
+            upstreams,
+            listeners,
+            Waiting { again, quarantine, events, told, data_versions, name },
+        )
     }
 
     /// Waits until every counted request has its outcome, at most `within`; says whether they all have.
@@ -263,6 +272,8 @@ struct Waiting {
     events: mpsc::Sender<String>,
     told: mpsc::Receiver<String>,
     data_versions: Option<Arc<DataVersions>>,
+    /// This replica's name, held against another one of that name.
+    name: Option<Held>,
 }
 
 fn warn_if_overruled(config: &Config, cutover: &Cutover, names: &Pair<String>) {
@@ -285,7 +296,7 @@ fn run(
     waiting: Waiting,
 ) -> Result<App, StartError> {
     let (stop, stopping) = watch::channel(false);
-    let Waiting { again, quarantine, events, told, data_versions } = waiting;
+    let Waiting { again, quarantine, events, told, data_versions, name } = waiting;
     let proxy = Arc::new(proxy(&config, &shared, upstreams.dashboard, data_versions)?);
     let (proxy_address, admin_address) = (listeners.proxy_address, listeners.admin_address);
     let (alive, connections) = mpsc::channel(1);
@@ -312,6 +323,7 @@ fn run(
     if let Some(shared_store) = shared.shared_state.clone() {
         let sharing = Sharing::new(Arc::clone(&shared.ledger), shared_store.clone(), &config.fingerprint);
         exchanging = Some(tokio::spawn(sharing.run(stopping.clone())));
+        tokio::spawn(replicas::hold(shared_store.clone(), name, stopping.clone()));
         tokio::spawn(cutover::follow(Arc::clone(&shared.cutover), shared_store, stopping.clone()));
     }
     tokio::spawn(chores::follow_events(Arc::clone(&shared.cutover), told));

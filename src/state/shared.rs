@@ -21,6 +21,7 @@ mod evidence;
 mod findings;
 mod judgements;
 mod listener;
+mod name;
 mod record;
 mod samples;
 mod schema;
@@ -29,6 +30,7 @@ mod text;
 pub use self::cursor::Cursor;
 pub use self::error::SharedError;
 pub use self::listener::Listener;
+pub use self::name::Held;
 
 /// How long a call may take.
 const DEADLINE: Duration = Duration::from_secs(5);

@@ -92,3 +92,35 @@ async fn one_table_that_fails_keeps_nothing_else_from_being_exchanged() {
         assert_eq!(said.matches(once).count(), 1, "{once}: {said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_state_directory_is_another_replica() {
+    let (from, to) = (named("sqlite").await, named("postgres").await);
+    let state = pg_database().await;
+    let first = replicas(1, &from, &to, &state).await.remove(0);
+    ask_all(&first, (0..100).map(|n| format!("/read/{n}"))).await;
+    wait_until("it has told", async || count(&state, TARGETS).await == 100).await;
+    first.terminate();
+    let first = first.stopped().await;
+    let copy = Setup::with_config(&from.url(), &to.url(), CONFIG).argument("--state", &state);
+    std::fs::create_dir(copy.path("state")).unwrap();
+    for file in ["flipgate.db", "samples.db"] {
+        std::fs::copy(first.path("state").join(file), copy.path("state").join(file)).unwrap();
+    }
+    let first = first.start().await;
+    assert!(!first.said().contains("has this one's name"), "{}", first.said());
+    let copy = copy.start().await;
+    assert!(copy.said().contains("has this one's name"), "{}", copy.said());
+    ask_all(&copy, (100..150).map(|n| format!("/read/{n}"))).await;
+    for replica in [&first, &copy] {
+        wait_until("the evidence is of both, once", async || {
+            condition(replica, "evidence").await["actual"] == 150
+        })
+        .await;
+    }
+    let names = "SELECT count(DISTINCT replica) FROM flipgate.evidence";
+    assert_eq!(count(&state, names).await, 2);
+    // The same one again is no copy, however it ended.
+    let first = first.kill9().start().await;
+    assert!(!first.said().contains("has this one's name"), "{}", first.said());
+}
