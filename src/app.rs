@@ -321,7 +321,12 @@ fn run(
     tokio::spawn(cutover::watch(Arc::clone(&shared.cutover), stopping.clone()));
     let mut exchanging = None;
     if let Some(shared_store) = shared.shared_state.clone() {
-        let sharing = Sharing::new(Arc::clone(&shared.ledger), shared_store.clone(), &config.fingerprint);
+        let sharing = Sharing::new(
+            Arc::clone(&shared.ledger),
+            shared_store.clone(),
+            shared.state.clone(),
+            &config.fingerprint,
+        );
         exchanging = Some(tokio::spawn(sharing.run(stopping.clone())));
         tokio::spawn(replicas::hold(shared_store.clone(), name, stopping.clone()));
         tokio::spawn(cutover::follow(Arc::clone(&shared.cutover), shared_store, stopping.clone()));

@@ -13,6 +13,7 @@ use super::findings::Unshared;
 use super::outgoing::Waiting;
 use super::{Ledger, lock};
 use crate::state::shared::{Cursor, Document, FindingChange, SharedError, SharedFinding, SharedStore};
+use crate::state::{StateError, StateStore};
 
 /// Between two exchanges.
 const PACE: Duration = Duration::from_secs(1);
@@ -24,6 +25,10 @@ const PRUNE: Duration = Duration::from_secs(60);
 pub struct Sharing {
     ledger: Arc<Ledger>,
     store: SharedStore,
+    /// What is on this replica's own disk.
+    local: StateStore,
+    /// Whether it is settled that the other replicas know, or need not know, what is on this one's disk.
+    begun: bool,
     /// Fingerprint of the rules by which this replica compares.
     rules: String,
     evidence: Cursor,
@@ -38,9 +43,9 @@ pub struct Sharing {
 // === impl Sharing ===
 
 impl Sharing {
-    /// Exchanges what `ledger` holds through `store`; evidence only with those who compare by the same `rules`.
+    /// Exchanges what `ledger` and `local` hold through `store`; evidence only with those who compare by the same `rules`.
     #[must_use]
-    pub fn new(ledger: Arc<Ledger>, store: SharedStore, rules: &str) -> Self {
+    pub fn new(ledger: Arc<Ledger>, store: SharedStore, local: StateStore, rules: &str) -> Self {
         ledger.outgoing.open();
         // An outage may have kept the run before from telling what it gathered; to tell it again is harmless.
         let (epoch, pages) = ledger.books.pages();
@@ -48,6 +53,8 @@ impl Sharing {
         Sharing {
             ledger,
             store,
+            local,
+            begun: false,
             rules: rules.to_owned(),
             evidence: Cursor::default(),
             findings: Cursor::default(),
@@ -82,9 +89,13 @@ impl Sharing {
         complete &= self.note("telling findings", findings);
         let evidence = self.tell_pages(&mut waiting).await;
         complete &= self.note("telling evidence", evidence);
-        let transitions = self.tell_transitions(&mut waiting).await;
+        // Before anything is added to the audit that they share.
+        let begun = self.begin().await;
+        complete &= self.note("telling what is accepted here", begun);
+        let transitions = if self.begun { self.tell_transitions(&mut waiting).await } else { Ok(()) };
         // What is accepted no more would be so again, if the others had not been told.
-        let judgements = if transitions.is_ok() { Some(self.take_up_judgements().await) } else { None };
+        let judgements =
+            if self.begun && transitions.is_ok() { Some(self.take_up_judgements().await) } else { None };
         complete &= self.note("telling changes of findings", transitions);
         if let Some(judgements) = judgements {
             complete &= self.note("taking up acceptances", judgements);
@@ -218,13 +229,46 @@ impl Sharing {
         }
     }
 
+    /// Tells what this replica accepted, and its audit, if it is the first that ever had others.
+    async fn begin(&mut self) -> Result<(), SharedError> {
+        if self.begun {
+            return Ok(());
+        }
+        let local = self.local.clone();
+        let (judgements, mut audit) = on_disk(move || Ok((local.judgements()?, local.audit()?))).await?;
+        audit.reverse();
+        if self.store.begin(&judgements, &audit).await? {
+            tracing::info!("the state store of all replicas begins with what this one knew");
+        }
+        self.begun = true;
+        Ok(())
+    }
+
     async fn take_up_judgements(&self) -> Result<(), SharedError> {
         let judgements = self.store.judgements().await?;
         let read = |(id, document): (String, String)| Some((id, serde_json::from_str(&document).ok()?));
-        let judgements: HashMap<_, _> = judgements.into_iter().filter_map(read).collect();
-        lock(&self.ledger.findings).adopt_judgements(judgements);
-        Ok(())
+        let accepted: HashMap<_, _> = judgements.iter().cloned().filter_map(read).collect();
+        lock(&self.ledger.findings).adopt_judgements(accepted);
+        let (local, there) = (self.local.clone(), judgements);
+        // So that they hold after a start without the state store.
+        on_disk(move || {
+            let mut here = local.judgements()?;
+            here.sort_unstable();
+            let mut sorted = there.clone();
+            sorted.sort_unstable();
+            if here == sorted { Ok(()) } else { local.keep_judgements(&there) }
+        })
+        .await
     }
+}
+
+/// Does what waits for this replica's disk.
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StateError> + Send + 'static,
+) -> Result<T, SharedError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let done = done.map_err(|e| StateError::Interrupted(e.to_string())).flatten();
+    done.map_err(|e| SharedError::Refused(e.to_string()))
 }
 
 /// What the documents of an epoch are called that were gathered by these rules: what other rules found equal, or not, is

@@ -14,6 +14,7 @@ use self::connections::Connections;
 use crate::pg::Target;
 
 mod audit;
+mod beginning;
 mod connections;
 mod cursor;
 mod error;

@@ -1,5 +1,6 @@
 //! What replicas tell each other of evidence, findings and acceptances, and what they must not.
 
+use serde_json::json;
 use sqlx::Connection as _;
 
 use crate::harness::{Setup, pg_database, wait_until};
@@ -123,4 +124,37 @@ async fn a_copied_state_directory_is_another_replica() {
     // The same one again is no copy, however it ended.
     let first = first.kill9().start().await;
     assert!(!first.said().contains("has this one's name"), "{}", first.said());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_flipgate_knew_is_known_to_all_once_it_has_others() {
+    let from = Upstream::always(Reply::json("{\"category\":\"a\"}")).await;
+    let to = Upstream::always(Reply::json("{\"categories\":\"a\"}")).await;
+    let alone = Setup::with_config(&from.url(), &to.url(), CONFIG).start().await;
+    ask_all(&alone, (0..150).map(|n| format!("/read/{n}"))).await;
+    alone.settled().await;
+    let id = alone.findings().await[0]["id"].as_str().unwrap().to_owned();
+    let accepted = json!({"state": "accepted", "note": "known"});
+    assert_eq!(alone.admin_post(&format!("/api/findings/{id}"), &accepted).await.status, 200);
+    assert_eq!(alone.flip("postgres", true).await.status, 200);
+    let audit = alone.admin_get("/api/audit").await.json();
+    alone.terminate();
+    let server = Server::start().await;
+    let first = alone.stopped().await.argument("--state", &server.url).start().await;
+    let other = replicas(1, &from, &to, &server.url).await.remove(0);
+    for replica in [&first, &other] {
+        wait_until("it is accepted", async || {
+            let findings = replica.findings().await;
+            findings.len() == 1 && findings[0]["state"] == "accepted" && findings[0]["count"] == 150
+        })
+        .await;
+        wait_until("evidence is there", async || condition(replica, "evidence").await["actual"] == 150).await;
+        assert_eq!(replica.admin_get("/api/audit").await.json(), audit);
+    }
+    // What all know to be accepted is so where one starts without the state store.
+    other.terminate();
+    let other = other.stopped().await;
+    server.kill9();
+    let other = other.start().await;
+    assert_eq!(other.findings().await[0]["state"], "accepted");
 }

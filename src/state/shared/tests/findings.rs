@@ -81,6 +81,21 @@ async fn an_acceptance_expires_once_and_a_newer_one_stays() {
 }
 
 #[tokio::test]
+async fn only_the_first_replica_brings_along_what_it_knew() {
+    let database = Database::new().await;
+    let (a, b) = (database.store("a"), database.store("b"));
+    let of = |id: &str| [(id.to_owned(), "{}".to_owned())];
+    let audit = [entry("accept"), entry("flip")];
+    let (f, g) = (of("f"), of("g"));
+    let begun = tokio::join!(a.begin(&f, &audit), b.begin(&g, &audit));
+    let begun = [begun.0.unwrap(), begun.1.unwrap()];
+    assert_eq!(begun.iter().filter(|begun| **begun).count(), 1);
+    let actions: Vec<String> = a.audit(9).await.unwrap().into_iter().map(|entry| entry.action).collect();
+    assert_eq!(actions, ["flip", "accept"]);
+    assert_eq!(a.judgements().await.unwrap(), if begun[0] { f } else { g });
+}
+
+#[tokio::test]
 async fn what_is_told_again_adds_nothing_unless_it_is_newer() {
     let database = Database::new().await;
     let store = database.store("a");
