@@ -326,6 +326,7 @@ fn run(
             shared_store.clone(),
             shared.state.clone(),
             &config.fingerprint,
+            config.watch.window,
         );
         exchanging = Some(tokio::spawn(sharing.run(stopping.clone())));
         tokio::spawn(replicas::hold(shared_store.clone(), name, stopping.clone()));

@@ -31,6 +31,10 @@ pub struct Sharing {
     begun: bool,
     /// Fingerprint of the rules by which this replica compares.
     rules: String,
+    /// How long after a change of the dial what the watch sees is told.
+    watch: Duration,
+    /// The change of the dial, and how much the watch had seen of it, when that was last told.
+    watched: (i64, u64),
     evidence: Cursor,
     findings: Cursor,
     /// The epoch whose evidence was pulled.
@@ -43,9 +47,16 @@ pub struct Sharing {
 // === impl Sharing ===
 
 impl Sharing {
-    /// Exchanges what `ledger` and `local` hold through `store`; evidence only with those who compare by the same `rules`.
+    /// Exchanges what `ledger` and `local` hold through `store`; evidence only with those who compare by the same `rules`,
+    /// and what the watch sees for as long as `watch` after a change of the dial.
     #[must_use]
-    pub fn new(ledger: Arc<Ledger>, store: SharedStore, local: StateStore, rules: &str) -> Self {
+    pub fn new(
+        ledger: Arc<Ledger>,
+        store: SharedStore,
+        local: StateStore,
+        rules: &str,
+        watch: Duration,
+    ) -> Self {
         ledger.outgoing.open();
         // An outage may have kept the run before from telling what it gathered; to tell it again is harmless.
         let (epoch, pages) = ledger.books.pages();
@@ -56,6 +67,8 @@ impl Sharing {
             local,
             begun: false,
             rules: rules.to_owned(),
+            watch,
+            watched: (0, 0),
             evidence: Cursor::default(),
             findings: Cursor::default(),
             epoch,
@@ -89,6 +102,8 @@ impl Sharing {
         complete &= self.note("telling findings", findings);
         let evidence = self.tell_pages(&mut waiting).await;
         complete &= self.note("telling evidence", evidence);
+        let watched = self.tell_watched().await;
+        complete &= self.note("telling what the watch saw", watched);
         // Before anything is added to the audit that they share.
         let begun = self.begin().await;
         complete &= self.note("telling what is accepted here", begun);
@@ -159,6 +174,15 @@ impl Sharing {
         Ok(())
     }
 
+    /// Tells what the watch saw since the last change of the dial: it judges what all replicas saw.
+    async fn tell_watched(&mut self) -> Result<(), SharedError> {
+        let Some(told) = self.ledger.seen.untold(self.watched, self.watch) else { return Ok(()) };
+        let kind = format!("watch {};", told.turn);
+        self.store.push(&[Document { kind, key: String::new(), document: told.document }]).await?;
+        self.watched = (told.turn, told.noted);
+        Ok(())
+    }
+
     /// The same of changes of findings.
     async fn tell_transitions(&self, waiting: &mut Waiting) -> Result<(), SharedError> {
         while let Some(transition) = waiting.transitions.front() {
@@ -194,12 +218,9 @@ impl Sharing {
         loop {
             let (documents, cursor) = self.store.pull(&self.evidence).await?;
             let has_more = cursor.has_more();
-            for (replica, Document { kind: of, key, document }) in documents {
-                let Some((route, key)) = key.split_once('\n') else { continue };
-                if of == kind && replica != self.store.replica() {
-                    let page = Page { key: key.to_owned(), document };
-                    let placed = Placed { route: route.to_owned(), page };
-                    self.ledger.books.restore(epoch, Some(&replica), &placed);
+            for (replica, document) in documents {
+                if replica != self.store.replica() {
+                    self.take_up(epoch, &kind, &replica, document);
                 }
             }
             self.evidence = cursor;
@@ -207,6 +228,15 @@ impl Sharing {
                 return Ok(());
             }
         }
+    }
+
+    fn take_up(&self, epoch: i64, kind: &str, replica: &str, Document { kind: of, key, document }: Document) {
+        if let Some(turn) = of.strip_prefix("watch ").and_then(|turn| turn.strip_suffix(';')?.parse().ok()) {
+            self.ledger.seen.adopt(replica, turn, &document);
+        }
+        let Some((route, key)) = key.split_once('\n').filter(|_| of == kind) else { return };
+        let page = Page { key: key.to_owned(), document };
+        self.ledger.books.restore(epoch, Some(replica), &Placed { route: route.to_owned(), page });
     }
 
     async fn take_up_findings(&mut self) -> Result<(), SharedError> {

@@ -40,7 +40,7 @@ pub(crate) async fn status(flipgate: &Flipgate) -> Value {
 }
 
 /// Waits until all of them have this primary.
-async fn all_follow(replicas: &[Flipgate], primary: &str) {
+pub(crate) async fn all_follow(replicas: &[Flipgate], primary: &str) {
     wait_until(&format!("all follow to {primary}"), async || {
         join_all(replicas.iter().map(Flipgate::primary)).await.iter().all(|now| now == primary)
     })
@@ -63,7 +63,7 @@ async fn read(proxy: std::net::SocketAddr, stop: Arc<AtomicBool>) -> Vec<String>
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn all_follow_a_flip_under_load_and_no_request_fails() {
+pub(crate) async fn all_follow_a_flip_under_load_and_no_request_fails() {
     let (from, to) = (named("sqlite").await, named("postgres").await);
     let replicas = replicas(3, &from, &to, &pg_database().await).await;
     let stop = Arc::new(AtomicBool::new(false));

@@ -5,7 +5,7 @@ use sqlx::Connection as _;
 
 use crate::harness::{Setup, pg_database, wait_until};
 use crate::lag_and_noise::{ask_all, condition};
-use crate::replicas::{CONFIG, Server, named, replicas, status};
+use crate::replicas::{CONFIG, Server, all_follow, named, replicas, status};
 use crate::upstream::{Reply, Upstream};
 
 /// What a statement answers in the state store.
@@ -157,4 +157,23 @@ async fn what_one_flipgate_knew_is_known_to_all_once_it_has_others() {
     server.kill9();
     let other = other.start().await;
     assert_eq!(other.findings().await[0]["state"], "accepted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_watch_judges_what_all_replicas_saw() {
+    let from = Upstream::always(Reply::json("{\"n\":1}")).await;
+    let to = Upstream::start(|request| {
+        if request.target.ends_with('3') { Reply::status(500) } else { Reply::json("{\"n\":1}") }
+    })
+    .await;
+    let all = replicas(3, &from, &to, &pg_database().await).await;
+    assert_eq!(all[0].flip("postgres", true).await.status, 200);
+    all_follow(&all, "postgres").await;
+    // None of them sees the 50 that a verdict takes.
+    for (n, replica) in all.iter().enumerate() {
+        ask_all(replica, (n * 40..n * 40 + 40).map(|n| format!("/read/{n}"))).await;
+    }
+    all_follow(&all, "sqlite").await;
+    let reason = status(&all[1]).await["latch"]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("answers of the new primary failed"), "{reason}");
 }
