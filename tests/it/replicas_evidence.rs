@@ -78,18 +78,20 @@ async fn a_stop_tells_what_came_last() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_table_that_fails_keeps_nothing_else_from_being_exchanged() {
-    let (from, to) = (named("sqlite").await, named("postgres").await);
+    let from = Upstream::always(Reply::json("{\"category\":\"a\"}")).await;
+    let to = Upstream::always(Reply::json("{\"categories\":\"a\"}")).await;
     let state = pg_database().await;
     let both = replicas(2, &from, &to, &state).await;
-    execute(&state, "ALTER TABLE flipgate.findings RENAME TO away").await;
+    execute(&state, "ALTER TABLE flipgate.evidence RENAME TO away").await;
     let is_up = async |up: f64| both[1].metrics().await.sum("flipgate_exchange_up", &[]) == up;
     wait_until("it says so", async || is_up(0.0).await).await;
     ask_all(&both[0], (0..150).map(|n| format!("/read/{n}"))).await;
-    wait_until("evidence adds up", async || condition(&both[1], "evidence").await["actual"] == 150).await;
-    execute(&state, "ALTER TABLE flipgate.away RENAME TO findings").await;
+    wait_until("a finding is everybody's", async || both[1].findings().await.len() == 1).await;
+    execute(&state, "ALTER TABLE flipgate.away RENAME TO evidence").await;
     wait_until("all is well again", async || is_up(1.0).await).await;
+    wait_until("evidence too", async || condition(&both[1], "evidence").await["actual"] == 150).await;
     let said = both[1].said();
-    for once in ["taking up findings fails", "taking up findings works again"] {
+    for once in ["taking up evidence fails", "taking up evidence works again"] {
         assert_eq!(said.matches(once).count(), 1, "{once}: {said}");
     }
 }
