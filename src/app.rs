@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderName, HeaderValue};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use self::floor::Floors;
 use self::listeners::{Listeners, on_its_own_thread, warn_if_short_of_descriptors};
@@ -36,7 +37,7 @@ use crate::shadow::Shadow;
 use crate::shadow::rechecker::{Again, Rechecker};
 use crate::shadow::resolver::Resolver;
 use crate::side::{Pair, Side};
-use crate::state::shared::SharedStore;
+use crate::state::shared::{Held, SharedStore};
 use crate::state::{StateError, StateStore};
 
 /// How often a drain looks whether it is done.
@@ -57,6 +58,8 @@ pub struct App {
     /// Every connection holds a sender of this channel: it closes when the last has ended.
     connections: mpsc::Receiver<Infallible>,
     drain: Duration,
+    /// What exchanges with the other replicas, if there are any.
+    sharing: Option<JoinHandle<Sharing>>,
 }
 
 /// What listeners and admin side share.
@@ -150,9 +153,13 @@ impl App {
         for side in Side::BOTH {
             metrics.set_up(side, *up.get(side));
         }
-        let shared_store = replicas::open(&config, &store)?;
+        let (shared_store, name) = match replicas::open(&config, &store).await? {
+            Some(replica) => (Some(replica.store), replica.name),
+            None => (None, None),
+        };
         let start = Start { initial: config.initial_primary, rules: &config.fingerprint, names: &names };
         let stored = cutover::take_up(&store, shared_store.as_ref(), start).await?;
+        replicas::forget_evidence_of_other_rules(&config, &store)?;
         let seen = Arc::new(Log::default());
         let ledger = Arc::new(Ledger::open(
             Arc::clone(&metrics),
@@ -215,7 +222,13 @@ impl App {
             floors,
             self_check: config.self_check,
         });
-        run(config, shared, upstreams, listeners, Waiting { again, quarantine, events, told, data_versions })
+        run(
+            config,
+            shared,
+            upstreams,
+            listeners,
+            Waiting { again, quarantine, events, told, data_versions, name },
+        )
     }
 
     /// Waits until every counted request has its outcome, at most `within`; says whether they all have.
@@ -247,6 +260,9 @@ impl App {
         if tokio::task::spawn_blocking(move || ledger.flush()).await.is_err() {
             tracing::warn!("stopping without having written the latest findings and samples");
         }
+        if let Some(sharing) = self.sharing {
+            replicas::exchange_at_last(sharing).await;
+        }
     }
 }
 
@@ -257,6 +273,8 @@ struct Waiting {
     events: mpsc::Sender<Event>,
     told: mpsc::Receiver<Event>,
     data_versions: Option<Arc<DataVersions>>,
+    /// This replica's name, held against another one of that name.
+    name: Option<Held>,
 }
 
 fn warn_if_overruled(config: &Config, cutover: &Cutover, names: &Pair<String>) {
@@ -279,7 +297,7 @@ fn run(
     waiting: Waiting,
 ) -> Result<App, StartError> {
     let (stop, stopping) = watch::channel(false);
-    let Waiting { again, quarantine, events, told, data_versions } = waiting;
+    let Waiting { again, quarantine, events, told, data_versions, name } = waiting;
     let proxy = Arc::new(proxy(&config, &shared, upstreams.dashboard, data_versions)?);
     let (proxy_address, admin_address) = (listeners.proxy_address, listeners.admin_address);
     let (alive, connections) = mpsc::channel(1);
@@ -302,9 +320,17 @@ fn run(
     tokio::spawn(rechecker.run(again));
     tokio::spawn(resolver.run(stopping.clone()));
     tokio::spawn(cutover::watch(Arc::clone(&shared.cutover), stopping.clone()));
+    let mut exchanging = None;
     if let Some(shared_store) = shared.shared_state.clone() {
-        let sharing = Sharing::new(Arc::clone(&shared.ledger), shared_store.clone());
-        tokio::spawn(sharing.run(stopping.clone()));
+        let sharing = Sharing::new(
+            Arc::clone(&shared.ledger),
+            shared_store.clone(),
+            shared.state.clone(),
+            &config.fingerprint,
+            config.watch.window,
+        );
+        exchanging = Some(tokio::spawn(sharing.run(stopping.clone())));
+        tokio::spawn(replicas::hold(shared_store.clone(), name, stopping.clone()));
         tokio::spawn(cutover::follow(Arc::clone(&shared.cutover), shared_store, stopping.clone()));
     }
     tokio::spawn(chores::follow_events(Arc::clone(&shared.cutover), told));
@@ -319,7 +345,8 @@ fn run(
     let look_at_load = move || looking.shadow.capacity.look(looking.cutover.position().turn);
     let metrics = Arc::clone(&shared.metrics);
     tokio::spawn(chores::housekeeping(upstreams.http, upstreams.backends, metrics, look_at_load, stopping));
-    Ok(App { proxy_address, admin_address, shared, stop, connections, drain: config.limits.drain })
+    let (drain, sharing) = (config.limits.drain, exchanging);
+    Ok(App { proxy_address, admin_address, shared, stop, connections, drain, sharing })
 }
 
 fn proxy(

@@ -20,6 +20,7 @@ pub mod shape;
 pub mod sharing;
 pub mod ticket;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -192,9 +193,17 @@ impl Ledger {
         self.books.begin_epoch(epoch);
     }
 
-    /// Numbers samples from there on, if they are not beyond it already.
-    pub fn number_samples_from(&self, first: u64) {
-        self.last_sample.fetch_max(first, Ordering::Relaxed);
+    /// Numbers samples within `numbers`, beyond those that earlier runs made. Before any sample is made.
+    ///
+    /// # Errors
+    /// If `samples.db` cannot be read.
+    pub fn number_samples_within(&self, numbers: &Range<u64>) -> Result<(), StateError> {
+        let kept = self.archive.last_sample_within(numbers)?;
+        // One that was evicted may still be named.
+        let named = lock(&self.findings).last_sample_within(numbers);
+        let last = kept.into_iter().chain(named).max();
+        self.last_sample.store(last.unwrap_or(numbers.start), Ordering::Relaxed);
+        Ok(())
     }
 
     /// The paths of `route` at which the primary differs from itself.

@@ -222,6 +222,22 @@ impl StateStore {
         })
     }
 
+    /// Stores what is accepted by what all replicas know, and nothing else. It is in their audit.
+    ///
+    /// # Errors
+    /// If it is not on disk.
+    pub fn keep_judgements(&self, judgements: &[(String, String)]) -> Result<(), StateError> {
+        self.with(|connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute("DELETE FROM judgements", [])?;
+            for judgement in judgements {
+                let insert = "INSERT INTO judgements (finding, document) VALUES (?1, ?2)";
+                transaction.execute(insert, params![judgement.0, judgement.1])?;
+            }
+            transaction.commit()
+        })
+    }
+
     /// What is accepted: the finding's id and the document given to [`StateStore::judge`].
     ///
     /// # Errors

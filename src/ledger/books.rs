@@ -8,7 +8,7 @@ use super::acceptance::Accepted;
 use super::evidence::{Book, Entry, Page, Tally};
 use super::finding::{Finding, Signature};
 use super::lock;
-use super::noise::Noise;
+use super::noise::{Counts, Noise};
 use crate::compare::{Class, Comparison, Kind};
 
 /// Requests that may wait to be taken in; beyond, they are dropped and counted. The ticker takes them in each second.
@@ -35,6 +35,8 @@ struct RouteBooks {
 
 #[derive(Debug, Default)]
 struct Shelf {
+    /// The epoch that all on it, and what control reads showed, is of.
+    epoch: i64,
     own: Book,
     others: HashMap<String, Book>,
 }
@@ -56,7 +58,7 @@ impl Books {
     pub fn new(labels: &[String], epoch: i64) -> Self {
         Books {
             labels: labels.to_vec(),
-            routes: labels.iter().map(|_| RouteBooks::default()).collect(),
+            routes: labels.iter().map(|_| RouteBooks::of(epoch)).collect(),
             epoch: AtomicI64::new(epoch),
             dropped: AtomicU64::new(0),
         }
@@ -147,39 +149,61 @@ impl Books {
     pub fn begin_epoch(&self, epoch: i64) {
         self.epoch.store(epoch, Ordering::Release);
         for books in &self.routes {
+            let mut shelf = lock(&books.shelf);
             lock(&books.inbox).clear();
-            *lock(&books.shelf) = Shelf::default();
             lock(&books.noise).clear();
+            *shelf = Shelf { epoch, ..Shelf::default() };
         }
     }
 
-    /// This replica's pages that changed since the last call.
+    /// This replica's pages that changed since the last call, and the epoch they are of.
     #[must_use]
-    pub fn take_changed(&self) -> Vec<Placed> {
-        let mut changed = Vec::new();
+    pub fn take_changed(&self) -> (i64, Vec<Placed>) {
+        self.gather(|book, noise| (book.take_changed(), noise.take_changed()))
+    }
+
+    /// All pages of this replica, and the epoch they are of.
+    #[must_use]
+    pub fn pages(&self) -> (i64, Vec<Placed>) {
+        self.gather(|book, noise| (book.pages(), noise.own()))
+    }
+
+    fn gather(
+        &self,
+        of: impl Fn(&mut Book, &mut Noise) -> (Vec<Page>, Option<Counts>),
+    ) -> (i64, Vec<Placed>) {
+        let epoch = self.epoch();
+        let mut placed = Vec::new();
         for (label, books) in self.labels.iter().zip(&self.routes) {
-            let mut pages = books.shelf().own.take_changed();
-            let noise = lock(&books.noise).take_changed();
+            let mut shelf = books.shelf();
+            if shelf.epoch != epoch {
+                // Another one begins at this moment: what is of it comes with the next call.
+                continue;
+            }
+            let (mut pages, noise) = of(&mut shelf.own, &mut lock(&books.noise));
             pages.extend(noise.and_then(|counts| {
                 Some(Page { key: NOISE.to_owned(), document: serde_json::to_string(&counts).ok()? })
             }));
-            changed.extend(pages.into_iter().map(|page| Placed { route: label.clone(), page }));
+            placed.extend(pages.into_iter().map(|page| Placed { route: label.clone(), page }));
         }
-        changed
+        (epoch, placed)
     }
 
-    /// Takes up a page of a replica: of this one where `replica` is none.
-    pub fn restore(&self, replica: Option<&str>, placed: &Placed) {
+    /// Takes up a page of a replica, of this one where `replica` is none; of another epoch it is no evidence.
+    pub fn restore(&self, epoch: i64, replica: Option<&str>, placed: &Placed) {
         let route = self.labels.iter().position(|label| *label == placed.route);
         let Some(books) = route.and_then(|route| self.routes.get(route)) else { return };
         let Page { key, document } = &placed.page;
+        let mut shelf = lock(&books.shelf);
+        if shelf.epoch != epoch {
+            return;
+        }
         if key == NOISE {
             if let Ok(counts) = serde_json::from_str(document) {
                 lock(&books.noise).restore(replica, counts);
             }
             return;
         }
-        let mut shelf = lock(&books.shelf);
         match replica {
             None => shelf.own.restore(key, document),
             Some(replica) => shelf.others.entry(replica.to_owned()).or_default().restore(key, document),
@@ -196,11 +220,46 @@ impl Books {
 // === impl RouteBooks ===
 
 impl RouteBooks {
+    fn of(epoch: i64) -> Self {
+        RouteBooks { shelf: Mutex::new(Shelf { epoch, ..Shelf::default() }), ..RouteBooks::default() }
+    }
+
     /// The shelf, with all that waited taken in. The inbox is held no longer than it takes to empty it.
     fn shelf(&self) -> std::sync::MutexGuard<'_, Shelf> {
         let mut shelf = lock(&self.shelf);
         let waiting = std::mem::take(&mut *lock(&self.inbox));
         waiting.into_iter().for_each(|entry| shelf.own.add(entry));
         shelf
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(number: u64) -> Placed {
+        let document = r#"{"l":[{"a":1,"s":true,"d":"n"}],"r":[1]}"#.to_owned();
+        Placed { route: "/a".to_owned(), page: Page { key: format!("t{number:016x}"), document } }
+    }
+
+    fn targets(books: &Books) -> u64 {
+        let json = serde_json::json!({"id": "", "route": "/a", "path": "/n", "kind": "changed", "class": "value",
+            "severity": "value", "state": "open", "count": 0, "first_seen": "2026-01-01T00:00:00Z",
+            "last_seen": "2026-01-01T00:00:00Z", "sentence": "", "samples": []});
+        books.occurrences(0, &serde_json::from_value(json).unwrap()).0
+    }
+
+    #[test]
+    fn a_page_of_another_epoch_is_not_taken_up() {
+        let books = Books::new(&["/a".to_owned()], 1);
+        books.restore(1, None, &target(1));
+        books.restore(1, Some("b"), &target(2));
+        books.restore(2, Some("b"), &target(3));
+        assert_eq!(targets(&books), 2);
+        books.begin_epoch(2);
+        books.restore(1, Some("b"), &target(1));
+        assert_eq!((targets(&books), books.take_changed()), (0, (2, Vec::new())));
+        books.restore(2, Some("b"), &target(1));
+        assert_eq!(targets(&books), 1);
     }
 }

@@ -265,6 +265,14 @@ impl Book {
         targets.chain(minutes).collect()
     }
 
+    /// All of it, as documents.
+    #[must_use]
+    pub fn pages(&self) -> Vec<Page> {
+        let targets = self.targets.iter().filter_map(|(key, target)| page(format!("t{key:016x}"), target));
+        let minutes = self.minutes.iter().filter_map(|(key, minute)| page(format!("m{key}"), minute));
+        targets.chain(minutes).collect()
+    }
+
     /// Takes up a document; one that cannot be read is left out.
     pub fn restore(&mut self, key: &str, document: &str) {
         if let Some(target) = key.strip_prefix('t') {

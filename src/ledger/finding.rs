@@ -238,6 +238,13 @@ impl Finding {
         }
     }
 
+    /// Notes that it occurred at another replica by the time of the route's comparison of this number: only what comes
+    /// later shows that its cause is gone.
+    pub(super) fn occur_elsewhere(&mut self, comparison: u64) {
+        self.watch.occurred_at = comparison;
+        self.watch.agreed.clear();
+    }
+
     /// Why its state changes by itself now, and to which: an acceptance that expired, a cause that is gone.
     pub(super) fn due(&self, comparisons: u64, now: DateTime<Utc>) -> Option<(State, String)> {
         if self.accepted.as_ref().is_some_and(|accepted| accepted.has_expired(now)) {

@@ -1,6 +1,7 @@
 //! All findings, at most [`PER_ROUTE`] a route and one for what is beyond.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ops::Range;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -10,7 +11,6 @@ use super::finding::{AGAIN, Finding, OVERFLOW, SAMPLES, Signature, State};
 use super::noise::could_be_noise;
 use crate::compare::{Comparison, Difference, Kind, Severity};
 use crate::side::Pair;
-use crate::state::{AuditEntry, rfc3339};
 
 /// Findings kept a route; beyond, differences go to one overflow finding at `**`.
 pub const PER_ROUTE: usize = 200;
@@ -19,9 +19,6 @@ pub const PER_ROUTE: usize = 200;
 const AWAITED: usize = 1000;
 /// How often clients must ask for a sample's target without its finding to count as a recheck.
 const BY_CLIENTS: u8 = 3;
-
-/// Changes of state kept until they are audited; beyond, the oldest are not.
-const TRANSITIONS: usize = 1000;
 
 /// All findings.
 #[derive(Debug, Default)]
@@ -34,24 +31,13 @@ pub struct Findings {
     changed: HashSet<Signature>,
     /// What has changed here since the other replicas were last told.
     unshared: HashSet<Signature>,
+    /// What an earlier run knew, of which it is not known whether the other replicas were told.
+    restored: HashSet<Signature>,
     transitions: VecDeque<Transition>,
     /// Findings that made room for others, to be deleted from the disk.
     evicted: Vec<String>,
     /// Samples that flipgate may not ask again, by route and target: how often clients did so without the finding.
     awaited: HashMap<(usize, u64), HashMap<u64, u8>>,
-}
-
-/// A change of state that no operator made.
-#[derive(Debug, Clone)]
-pub struct Transition {
-    /// The finding as it is since then.
-    pub finding: Finding,
-    /// What it was before.
-    pub before: State,
-    /// Why.
-    pub reason: String,
-    /// When.
-    pub at: DateTime<Utc>,
 }
 
 // === impl Findings ===
@@ -83,6 +69,7 @@ impl Findings {
                 (None, None) => {}
             }
             let signature = finding.signature(route);
+            self.restored.insert(signature.clone());
             self.by_signature.insert(signature, finding);
         }
     }
@@ -318,6 +305,13 @@ impl Findings {
         }
     }
 
+    /// The highest id within `numbers` of a sample that a finding names.
+    #[must_use]
+    pub fn last_sample_within(&self, numbers: &Range<u64>) -> Option<u64> {
+        let named = self.by_signature.values().flat_map(|finding| &finding.samples).copied();
+        named.filter(|id| numbers.contains(id)).max()
+    }
+
     /// What has changed since the last call, to be written to disk.
     pub fn take_changed(&mut self) -> Vec<Finding> {
         let changed = std::mem::take(&mut self.changed);
@@ -362,56 +356,12 @@ impl Findings {
     }
 }
 
-// === impl Transition ===
-
-impl Transition {
-    /// How it stands in the audit.
-    #[must_use]
-    pub fn audit(&self) -> AuditEntry {
-        AuditEntry {
-            at: rfc3339(self.at),
-            action: action(self.finding.state).to_owned(),
-            from: self.before.as_str().to_owned(),
-            to: self.finding.state.as_str().to_owned(),
-            trigger: "flipgate".to_owned(),
-            source: "flipgate".to_owned(),
-            reason: self.reason.clone(),
-            forced: false,
-            evidence: serde_json::json!(self.finding),
-            finding: Some(self.finding.id.clone()),
-        }
-    }
-}
-
-/// What the audit calls a change to this state.
-#[must_use]
-pub fn action(to: State) -> &'static str {
-    match to {
-        State::Open => "reopen",
-        State::Accepted => "accept",
-        State::Resolved => "resolve",
-    }
-}
-
-/// Gives a finding another state, and notes why for the audit.
-fn change(
-    transitions: &mut VecDeque<Transition>,
-    finding: &mut Finding,
-    state: State,
-    reason: String,
-    at: DateTime<Utc>,
-) {
-    let before = std::mem::replace(&mut finding.state, state);
-    finding.accepted = None;
-    if transitions.len() >= TRANSITIONS {
-        transitions.pop_front();
-    }
-    transitions.push_back(Transition { finding: finding.clone(), before, reason, at });
-}
-
 mod shared;
+mod transition;
 
 pub use self::shared::Unshared;
+use self::transition::change;
+pub use self::transition::{Transition, action};
 
 #[cfg(test)]
 mod tests;

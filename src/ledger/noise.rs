@@ -83,6 +83,12 @@ impl Noise {
         std::mem::take(&mut self.changed).then(|| self.own.clone())
     }
 
+    /// This replica's counts, if there was a control.
+    #[must_use]
+    pub fn own(&self) -> Option<Counts> {
+        (self.own.controls.all > 0).then(|| self.own.clone())
+    }
+
     /// Takes up the counts of a replica: this one's where `replica` is none.
     pub fn restore(&mut self, replica: Option<&str>, counts: Counts) {
         match replica {

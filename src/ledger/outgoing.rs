@@ -68,6 +68,20 @@ impl Outgoing {
         }
     }
 
+    /// Pages that an earlier run may not have told; those that changed meanwhile are newer.
+    pub(super) fn restored(&self, epoch: i64, pages: Vec<Placed>) {
+        if let Some(waiting) = &mut *lock(&self.0) {
+            if waiting.pages.is_empty() {
+                waiting.epoch = epoch;
+            }
+            if waiting.epoch == epoch {
+                for Placed { route, page } in pages {
+                    waiting.pages.entry((route, page.key)).or_insert(page.document);
+                }
+            }
+        }
+    }
+
     pub(super) fn pages(&self, epoch: i64, pages: &[Placed]) {
         if let Some(waiting) = &mut *lock(&self.0) {
             if waiting.epoch != epoch {

@@ -1,6 +1,6 @@
 //! Evidence, findings and samples of several replicas: each tells what is its own, and takes up what the others tell.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use super::findings::Unshared;
 use super::outgoing::Waiting;
 use super::{Ledger, lock};
 use crate::state::shared::{Cursor, Document, FindingChange, SharedError, SharedFinding, SharedStore};
+use crate::state::{StateError, StateStore};
 
 /// Between two exchanges.
 const PACE: Duration = Duration::from_secs(1);
@@ -24,62 +25,130 @@ const PRUNE: Duration = Duration::from_secs(60);
 pub struct Sharing {
     ledger: Arc<Ledger>,
     store: SharedStore,
+    /// What is on this replica's own disk.
+    local: StateStore,
+    /// Whether it is settled that the other replicas know, or need not know, what is on this one's disk.
+    begun: bool,
+    /// Fingerprint of the rules by which this replica compares.
+    rules: String,
+    /// How long after a change of the dial what the watch sees is told.
+    watch: Duration,
+    /// The change of the dial, and how much the watch had seen of it, when that was last told.
+    watched: (i64, u64),
     evidence: Cursor,
     findings: Cursor,
     /// The epoch whose evidence was pulled.
     epoch: i64,
     pruned: Option<Instant>,
+    /// The parts of the exchange that failed the last time.
+    failing: HashSet<&'static str>,
 }
 
 // === impl Sharing ===
 
 impl Sharing {
-    /// Exchanges what `ledger` holds through `store`.
+    /// Exchanges what `ledger` and `local` hold through `store`; evidence only with those who compare by the same `rules`,
+    /// and what the watch sees for as long as `watch` after a change of the dial.
     #[must_use]
-    pub fn new(ledger: Arc<Ledger>, store: SharedStore) -> Self {
+    pub fn new(
+        ledger: Arc<Ledger>,
+        store: SharedStore,
+        local: StateStore,
+        rules: &str,
+        watch: Duration,
+    ) -> Self {
         ledger.outgoing.open();
-        let epoch = ledger.books.epoch();
+        // An outage may have kept the run before from telling what it gathered; to tell it again is harmless.
+        let (epoch, pages) = ledger.books.pages();
+        ledger.outgoing.restored(epoch, pages);
         Sharing {
             ledger,
             store,
+            local,
+            begun: false,
+            rules: rules.to_owned(),
+            watch,
+            watched: (0, 0),
             evidence: Cursor::default(),
             findings: Cursor::default(),
             epoch,
             pruned: None,
+            failing: HashSet::new(),
         }
     }
 
-    /// Exchanges every second until `stopping`.
-    pub async fn run(mut self, mut stopping: Receiver<bool>) {
+    /// Exchanges every second until `stopping`; gives itself back for a last exchange.
+    pub async fn run(mut self, mut stopping: Receiver<bool>) -> Self {
         let mut ticks = tokio::time::interval(PACE);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let stops = tokio::select! {
-                _ = stopping.wait_for(|stop| *stop) => true,
-                _ = ticks.tick() => false,
-            };
-            if let Err(error) = self.exchange().await {
-                tracing::debug!(%error, "nothing is exchanged with the other replicas now");
+            tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => return self,
+                _ = ticks.tick() => {}
             }
-            if stops {
-                return;
-            }
+            self.exchange().await;
         }
     }
 
-    async fn exchange(&mut self) -> Result<(), SharedError> {
-        self.tell_findings().await?;
-        self.tell().await?;
-        self.take_up_evidence().await?;
-        self.take_up_findings().await?;
+    /// Takes up what is new elsewhere, and tells the others what is new here; says whether all of it could be done. What
+    /// could not is done by a later call. One table that fails keeps nothing else from being exchanged.
+    pub async fn exchange(&mut self) -> bool {
+        let mut waiting = self.ledger.outgoing.take();
+        let evidence = self.take_up_evidence().await;
+        let mut complete = self.note("taking up evidence", evidence);
+        let findings = self.take_up_findings().await;
+        complete &= self.note("taking up findings", findings);
+        let findings = self.tell_findings().await;
+        complete &= self.note("telling findings", findings);
+        let evidence = self.tell_pages(&mut waiting).await;
+        complete &= self.note("telling evidence", evidence);
+        let watched = self.tell_watched().await;
+        complete &= self.note("telling what the watch saw", watched);
+        // Before anything is added to the audit that they share.
+        let begun = self.begin().await;
+        complete &= self.note("telling what is accepted here", begun);
+        let transitions = if self.begun { self.tell_transitions(&mut waiting).await } else { Ok(()) };
+        // What is accepted no more would be so again, if the others had not been told.
+        let judgements =
+            if self.begun && transitions.is_ok() { Some(self.take_up_judgements().await) } else { None };
+        complete &= self.note("telling changes of findings", transitions);
+        if let Some(judgements) = judgements {
+            complete &= self.note("taking up acceptances", judgements);
+        }
+        let samples = self.tell_samples(&mut waiting).await;
+        complete &= self.note("telling samples", samples);
+        self.ledger.outgoing.give_back(waiting);
+        let pruned = self.prune().await;
+        complete &= self.note("deleting old evidence", pruned);
+        self.ledger.metrics.set_exchange_up(complete);
+        complete
+    }
+
+    /// Says once that a part of the exchange fails, and once that it works again.
+    fn note(&mut self, part: &'static str, done: Result<(), SharedError>) -> bool {
+        match &done {
+            Ok(()) if self.failing.remove(part) => tracing::info!("replicas: {part} works again"),
+            Err(error) if self.failing.insert(part) => tracing::warn!(%error, "replicas: {part} fails"),
+            Ok(()) | Err(_) => {}
+        }
+        done.is_ok()
+    }
+
+    async fn prune(&mut self) -> Result<(), SharedError> {
         if self.pruned.is_none_or(|at| at.elapsed() >= PRUNE) {
-            self.store.prune(&kind(self.ledger.books.epoch())).await?;
+            self.store.prune().await?;
             self.pruned = Some(Instant::now());
         }
         Ok(())
     }
 
     async fn tell_findings(&self) -> Result<(), SharedError> {
+        let restored = lock(&self.ledger.findings).restored();
+        if !restored.is_empty() {
+            let changes: Vec<FindingChange> = restored.iter().filter_map(known).collect();
+            self.store.tell_findings_again(&changes).await?;
+            lock(&self.ledger.findings).restored_is_told();
+        }
         let unshared = lock(&self.ledger.findings).take_unshared();
         let changes: Vec<FindingChange> = unshared.iter().filter_map(change).collect();
         let told = if changes.is_empty() { Ok(()) } else { self.store.change_findings(&changes).await };
@@ -89,18 +158,9 @@ impl Sharing {
         told
     }
 
-    async fn tell(&self) -> Result<(), SharedError> {
-        let mut waiting = self.ledger.outgoing.take();
-        let told = self.tell_waiting(&mut waiting).await;
-        if told.is_err() {
-            self.ledger.outgoing.give_back(waiting);
-        }
-        told
-    }
-
-    /// Tells what waits; what is told is taken out.
-    async fn tell_waiting(&self, waiting: &mut Waiting) -> Result<(), SharedError> {
-        let kind = kind(waiting.epoch);
+    /// Tells the pages that wait; what is told is taken out.
+    async fn tell_pages(&self, waiting: &mut Waiting) -> Result<(), SharedError> {
+        let kind = kind(waiting.epoch, &self.rules);
         let document = |((route, key), document): (&(String, String), &String)| Document {
             kind: kind.clone(),
             key: format!("{route}\n{key}"),
@@ -111,15 +171,34 @@ impl Sharing {
             self.store.push(&documents).await?;
             waiting.pages.clear();
         }
+        Ok(())
+    }
+
+    /// Tells what the watch saw since the last change of the dial: it judges what all replicas saw.
+    async fn tell_watched(&mut self) -> Result<(), SharedError> {
+        let Some(told) = self.ledger.seen.untold(self.watched, self.watch) else { return Ok(()) };
+        let kind = format!("watch {};", told.turn);
+        self.store.push(&[Document { kind, key: String::new(), document: told.document }]).await?;
+        self.watched = (told.turn, told.noted);
+        Ok(())
+    }
+
+    /// The same of changes of findings.
+    async fn tell_transitions(&self, waiting: &mut Waiting) -> Result<(), SharedError> {
         while let Some(transition) = waiting.transitions.front() {
             let entry = transition.audit();
-            if transition.before == State::Accepted {
-                self.store.judge(&transition.finding.id, None, &entry).await?;
-            } else {
-                self.store.note(&[entry]).await?;
+            match &transition.accepted {
+                // Another replica may have said so already, or an operator have accepted it anew.
+                Some(at) => self.store.expire(&transition.finding.id, at, &entry).await.map(|_| ())?,
+                None => self.store.note(&[entry]).await?,
             }
             waiting.transitions.pop_front();
         }
+        Ok(())
+    }
+
+    /// The same of samples.
+    async fn tell_samples(&self, waiting: &mut Waiting) -> Result<(), SharedError> {
         while let Some((id, document)) = waiting.samples.front() {
             let gone = self.store.keep_sample(i64::try_from(*id).unwrap_or(i64::MAX), document).await?;
             let gone: Vec<u64> = gone.into_iter().map(i64::unsigned_abs).collect();
@@ -135,14 +214,13 @@ impl Sharing {
             // Others may have begun it before this replica did, and what they told then was left out.
             (self.epoch, self.evidence) = (epoch, Cursor::default());
         }
+        let kind = kind(epoch, &self.rules);
         loop {
             let (documents, cursor) = self.store.pull(&self.evidence).await?;
             let has_more = cursor.has_more();
-            for (replica, Document { kind: of, key, document }) in documents {
-                let Some((route, key)) = key.split_once('\n') else { continue };
-                if of == kind(epoch) && replica != self.store.replica() {
-                    let page = Page { key: key.to_owned(), document };
-                    self.ledger.books.restore(Some(&replica), &Placed { route: route.to_owned(), page });
+            for (replica, document) in documents {
+                if replica != self.store.replica() {
+                    self.take_up(epoch, &kind, &replica, document);
                 }
             }
             self.evidence = cursor;
@@ -150,6 +228,15 @@ impl Sharing {
                 return Ok(());
             }
         }
+    }
+
+    fn take_up(&self, epoch: i64, kind: &str, replica: &str, Document { kind: of, key, document }: Document) {
+        if let Some(turn) = of.strip_prefix("watch ").and_then(|turn| turn.strip_suffix(';')?.parse().ok()) {
+            self.ledger.seen.adopt(replica, turn, &document);
+        }
+        let Some((route, key)) = key.split_once('\n').filter(|_| of == kind) else { return };
+        let page = Page { key: key.to_owned(), document };
+        self.ledger.books.restore(epoch, Some(replica), &Placed { route: route.to_owned(), page });
     }
 
     async fn take_up_findings(&mut self) -> Result<(), SharedError> {
@@ -167,20 +254,57 @@ impl Sharing {
             }
             self.findings = cursor;
             if !has_more {
-                break;
+                return Ok(());
             }
         }
+    }
+
+    /// Tells what this replica accepted, and its audit, if it is the first that ever had others.
+    async fn begin(&mut self) -> Result<(), SharedError> {
+        if self.begun {
+            return Ok(());
+        }
+        let local = self.local.clone();
+        let (judgements, mut audit) = on_disk(move || Ok((local.judgements()?, local.audit()?))).await?;
+        audit.reverse();
+        if self.store.begin(&judgements, &audit).await? {
+            tracing::info!("the state store of all replicas begins with what this one knew");
+        }
+        self.begun = true;
+        Ok(())
+    }
+
+    async fn take_up_judgements(&self) -> Result<(), SharedError> {
         let judgements = self.store.judgements().await?;
         let read = |(id, document): (String, String)| Some((id, serde_json::from_str(&document).ok()?));
-        let judgements: HashMap<_, _> = judgements.into_iter().filter_map(read).collect();
-        lock(&self.ledger.findings).adopt_judgements(judgements);
-        Ok(())
+        let accepted: HashMap<_, _> = judgements.iter().cloned().filter_map(read).collect();
+        lock(&self.ledger.findings).adopt_judgements(accepted);
+        let (local, there) = (self.local.clone(), judgements);
+        // So that they hold after a start without the state store.
+        on_disk(move || {
+            let mut here = local.judgements()?;
+            here.sort_unstable();
+            let mut sorted = there.clone();
+            sorted.sort_unstable();
+            if here == sorted { Ok(()) } else { local.keep_judgements(&there) }
+        })
+        .await
     }
 }
 
-/// What the documents of an epoch are called; no epoch's name begins another's.
-fn kind(epoch: i64) -> String {
-    format!("epoch {epoch};")
+/// Does what waits for this replica's disk.
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StateError> + Send + 'static,
+) -> Result<T, SharedError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let done = done.map_err(|e| StateError::Interrupted(e.to_string())).flatten();
+    done.map_err(|e| SharedError::Refused(e.to_string()))
+}
+
+/// What the documents of an epoch are called that were gathered by these rules: what other rules found equal, or not, is
+/// no evidence for these.
+fn kind(epoch: i64, rules: &str) -> String {
+    format!("epoch {epoch} rules {rules};")
 }
 
 fn change(Unshared { finding, untold }: &Unshared) -> Option<FindingChange> {
@@ -197,6 +321,12 @@ fn change(Unshared { finding, untold }: &Unshared) -> Option<FindingChange> {
         last_seen: finding.last_seen,
         state,
     })
+}
+
+/// All that is known of a finding, but what is told as new.
+fn known(unshared: &Unshared) -> Option<FindingChange> {
+    let told = unshared.finding.count.saturating_sub(unshared.untold);
+    change(&Unshared { untold: told, ..unshared.clone() })
 }
 
 /// What all replicas know of a finding; none if another version wrote it in a form that is not read.

@@ -30,6 +30,7 @@ pub(super) struct Cutovers {
     state_owed: IntGauge,
     state_unsaved: IntGauge,
     state_conflicts: IntCounter,
+    exchange_up: IntGauge,
 }
 
 // === impl Cutovers ===
@@ -110,9 +111,16 @@ impl Cutovers {
                     "Changes of the state that another replica's change came before.",
                 )?,
             )?,
+            exchange_up: gauge(
+                registry,
+                "flipgate_exchange_up",
+                "1 while the last exchange of evidence and findings with the other replicas was complete; always 1 \
+                 without --state.",
+            )?,
         };
         cutovers.shadow_share.set(1.0);
         cutovers.state_up.set(1);
+        cutovers.exchange_up.set(1);
         for name in [&names.from, &names.to] {
             cutovers.breaker_open.with_label_values(&[name]).set(0);
             cutovers.failovers.with_label_values(&[name]).inc_by(0);
@@ -199,6 +207,11 @@ impl Metrics {
     #[must_use]
     pub fn is_state_unsaved(&self) -> bool {
         self.more.state_unsaved.get() == 1
+    }
+
+    /// Says whether the last exchange of evidence and findings with the other replicas was complete.
+    pub fn set_exchange_up(&self, up: bool) {
+        self.more.exchange_up.set(i64::from(up));
     }
 
     /// Counts a change that another replica's change came before.

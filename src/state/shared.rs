@@ -14,6 +14,7 @@ use self::connections::Connections;
 use crate::pg::Target;
 
 mod audit;
+mod beginning;
 mod connections;
 mod cursor;
 mod error;
@@ -21,6 +22,7 @@ mod evidence;
 mod findings;
 mod judgements;
 mod listener;
+mod name;
 mod record;
 mod samples;
 mod schema;
@@ -29,6 +31,7 @@ mod text;
 pub use self::cursor::Cursor;
 pub use self::error::SharedError;
 pub use self::listener::Listener;
+pub use self::name::Held;
 
 /// How long a call may take.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -92,7 +95,7 @@ pub enum Set {
 /// One document of evidence, of the replica that writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// What it is, with all that makes it comparable: [`SharedStore::prune`] goes by how it begins.
+    /// What it is, with all that makes it comparable: [`SharedStore::prune`] goes by the epoch it begins with.
     pub kind: String,
     /// Which of its kind.
     pub key: String,
@@ -113,7 +116,7 @@ pub struct FindingChange {
     pub first_seen: DateTime<Utc>,
     /// When it was last seen here.
     pub last_seen: DateTime<Utc>,
-    /// `open`, `accepted` or `resolved`; none leaves it as it is. It is not resolved if another replica saw it later.
+    /// `open`, `accepted` or `resolved`; none leaves it as it is, and so does one if another replica saw it later.
     pub state: Option<String>,
 }
 

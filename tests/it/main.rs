@@ -37,6 +37,7 @@ mod proxy;
 mod recorded;
 mod replicas;
 mod replicas_adversity;
+mod replicas_evidence;
 mod rig;
 mod round_trip;
 mod serial;

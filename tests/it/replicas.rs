@@ -63,7 +63,7 @@ async fn read(proxy: std::net::SocketAddr, stop: Arc<AtomicBool>) -> Vec<String>
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn all_follow_a_flip_under_load_and_no_request_fails() {
+pub(crate) async fn all_follow_a_flip_under_load_and_no_request_fails() {
     let (from, to) = (named("sqlite").await, named("postgres").await);
     let replicas = replicas(3, &from, &to, &pg_database().await).await;
     let stop = Arc::new(AtomicBool::new(false));

@@ -60,6 +60,21 @@ fn a_sample_is_there_at_once_after_writing_and_after_reopening() {
 }
 
 #[test]
+fn the_last_sample_is_looked_for_among_a_replica_s_own_numbers() {
+    let directory = tempfile::tempdir().unwrap();
+    let (archive, _) = open(directory.path(), Bounds::default());
+    for id in [7, 2_000, 2_041, 5_000] {
+        assert!(archive.keep(sample(id, "{}")));
+    }
+    archive.flush();
+    let last = |numbers: Range<u64>| archive.last_sample_within(&numbers).unwrap();
+    assert_eq!(
+        (last(2_000..3_000), last(1_000..2_000), last(5_000..6_000)),
+        (Some(2_041), None, Some(5_000))
+    );
+}
+
+#[test]
 fn the_oldest_make_room_and_one_too_large_is_not_kept() {
     let directory = tempfile::tempdir().unwrap();
     let (archive, _) = open(directory.path(), Bounds { stored: 4000, ..Bounds::default() });

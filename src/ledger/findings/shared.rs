@@ -1,6 +1,6 @@
 //! Findings of several replicas: what is told to the others, and what they tell.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Findings;
 use crate::ledger::acceptance::Acceptance;
@@ -32,6 +32,18 @@ impl Findings {
         taken
     }
 
+    /// What an earlier run knew, until it is told: an outage may have kept that run from telling it.
+    #[must_use]
+    pub fn restored(&self) -> Vec<Unshared> {
+        let known = self.restored.iter().filter_map(|signature| self.by_signature.get(signature));
+        known.map(|finding| Unshared { finding: finding.clone(), untold: finding.watch.untold }).collect()
+    }
+
+    /// Notes that the other replicas know what an earlier run knew.
+    pub fn restored_is_told(&mut self) {
+        self.restored.clear();
+    }
+
     /// Takes back what could not be told.
     pub fn give_back(&mut self, unshared: &[Unshared]) {
         for Unshared { finding, untold } in unshared {
@@ -46,8 +58,10 @@ impl Findings {
     /// Takes up what all replicas know of a finding. What was seen here meanwhile stays.
     pub fn adopt(&mut self, route: usize, theirs: Finding) {
         let signature = theirs.signature(route);
-        let is_untold = self.unshared.contains(&signature);
+        let is_restored = self.restored.contains(&signature);
+        let is_unshared = self.unshared.contains(&signature);
         self.changed.insert(signature.clone());
+        let comparisons = self.comparisons.get(&route).copied().unwrap_or(0);
         let Some(ours) = self.by_signature.get_mut(&signature) else {
             let known = self.per_route.entry(route).or_insert(0);
             if theirs.path != OVERFLOW && *known < PER_ROUTE {
@@ -56,10 +70,18 @@ impl Findings {
                 return;
             }
             let state = if theirs.state == State::Accepted { State::Open } else { theirs.state };
-            self.by_signature.insert(signature, Finding { state, accepted: None, ..theirs });
+            let mut adopted = Finding { state, accepted: None, ..theirs };
+            adopted.occur_elsewhere(comparisons);
+            self.by_signature.insert(signature, adopted);
             return;
         };
-        ours.count = theirs.count + ours.watch.untold;
+        // What an earlier run may not have told is newer if it saw the finding later.
+        let is_untold = is_unshared || (is_restored && ours.last_seen > theirs.last_seen);
+        let count = theirs.count + ours.watch.untold;
+        if count > ours.count || theirs.last_seen > ours.last_seen {
+            ours.occur_elsewhere(comparisons);
+        }
+        ours.count = count;
         ours.first_seen = ours.first_seen.min(theirs.first_seen);
         ours.last_seen = ours.last_seen.max(theirs.last_seen);
         ours.unlike = ours.unlike.max(theirs.unlike);
@@ -76,7 +98,12 @@ impl Findings {
 
     /// Takes up what operators accepted on any replica: all of it, and nothing else is accepted.
     pub fn adopt_judgements(&mut self, mut judgements: HashMap<String, Acceptance>) {
+        // What they are told next about these is newer than what they tell.
+        let changing: HashSet<&str> = self.transitions.iter().map(|waits| &*waits.finding.id).collect();
         for (signature, finding) in &mut self.by_signature {
+            if changing.contains(&*finding.id) {
+                continue;
+            }
             let judged = judgements.remove(&finding.id);
             let before = (finding.state, finding.accepted.as_ref().map(|accepted| accepted.at));
             match judged {

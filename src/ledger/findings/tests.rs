@@ -122,8 +122,11 @@ fn an_acceptance_expires() {
     );
     findings.settle(Utc::now() + chrono::TimeDelta::days(6));
     assert_eq!(state(&findings, &id), State::Accepted);
+    let accepted = findings.get(&id).unwrap().accepted.clone();
+    let document = serde_json::json!(accepted);
     findings.settle(Utc::now() + chrono::TimeDelta::days(8));
     assert_eq!(state(&findings, &id), State::Open);
+    assert_eq!(findings.take_transitions()[0].accepted.as_deref(), document["at"].as_str());
 }
 
 #[test]
@@ -172,4 +175,44 @@ fn what_an_operator_judged_wins_over_what_was_written() {
     let mut replaced = Findings::default();
     replaced.restore(written, &labels, HashMap::from([(id.clone(), other.clone())]));
     assert_eq!(replaced.get(&id).unwrap().accepted, Some(other));
+}
+
+#[test]
+fn a_sample_of_another_replica_is_not_the_last_of_this_one() {
+    let mut findings = Findings::default();
+    let id = count(&mut findings, "/n", "1");
+    for sample in [1_500, 2_500, 7_500] {
+        findings.add_sample(std::slice::from_ref(&id), sample);
+    }
+    assert_eq!(findings.last_sample_within(&(1_000..2_000)), Some(1_500));
+    assert_eq!(findings.last_sample_within(&(3_000..4_000)), None);
+}
+
+#[test]
+fn what_another_replica_saw_resolves_only_after_later_comparisons() {
+    let mut elsewhere = Findings::default();
+    let id = count(&mut elsewhere, "/n", "1");
+    elsewhere.add_sample(std::slice::from_ref(&id), 1);
+    let mut findings = Findings::default();
+    let agree = |findings: &mut Findings| {
+        findings.recheck(0, 1, &Comparison::default());
+        findings.settle(Utc::now());
+        state(findings, &id)
+    };
+    (0..50).for_each(|_| findings.begin(0));
+    findings.adopt(0, elsewhere.get(&id).unwrap().clone());
+    assert_eq!(
+        (findings.samples_to_ask(9).len(), agree(&mut findings)),
+        (0, State::Open),
+        "adopted just now"
+    );
+    (0..29).for_each(|_| findings.begin(0));
+    count(&mut elsewhere, "/n", "1");
+    findings.adopt(0, elsewhere.get(&id).unwrap().clone());
+    (0..29).for_each(|_| findings.begin(0));
+    assert_eq!(agree(&mut findings), State::Open, "it occurred there again");
+    findings.adopt(0, elsewhere.get(&id).unwrap().clone());
+    findings.begin(0);
+    findings.settle(Utc::now());
+    assert_eq!(state(&findings, &id), State::Resolved, "nothing new was told");
 }

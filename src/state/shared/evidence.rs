@@ -24,8 +24,12 @@ const PUSH: &str = "INSERT INTO flipgate.evidence (digest, replica, kind, key, d
     FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS given (digest, kind, key, document) \
     ON CONFLICT (digest, replica) DO UPDATE SET document = EXCLUDED.document, written_at = DEFAULT, tx = DEFAULT";
 /// Rows that another replica deletes or writes at this moment are left to it: two that wait for each other gain nothing.
+/// A replica that has not heard of the latest epoch yet must not delete what others gather in it: the record says which
+/// one counts, not the caller. PostgreSQL takes nothing out of JSON that has a NUL, as the reason of an epoch may.
 const PRUNE: &str = "WITH old AS MATERIALIZED (SELECT digest, replica FROM flipgate.evidence \
-        WHERE NOT starts_with(kind, $1) OR written_at < now() - interval '25 hours' LIMIT $2 FOR UPDATE SKIP LOCKED) \
+        WHERE substring(kind FROM '^epoch ([0-9]{1,18})[ ;]')::bigint \
+            < (SELECT (replace(document, '\\u0000', '\\u0020')::json->'epoch'->>'number')::bigint FROM flipgate.record) \
+        OR written_at < now() - interval '25 hours' LIMIT $1 FOR UPDATE SKIP LOCKED) \
     DELETE FROM flipgate.evidence AS e USING old WHERE e.digest = old.digest AND e.replica = old.replica";
 
 /// A document as it is stored, with its place and how many were found.
@@ -79,21 +83,16 @@ impl SharedStore {
             .await
     }
 
-    /// Deletes the documents of all replicas whose kind does not begin with `kind_prefix`, and those that were not
-    /// written for 25 hours; says how many.
+    /// Deletes the documents of all replicas whose kind begins with `epoch N` of an epoch before the record's, and those
+    /// that were not written for 25 hours; says how many.
     ///
     /// # Errors
     /// [`SharedError`]; some may have been deleted.
-    pub async fn prune(&self, kind_prefix: &str) -> Result<u64, SharedError> {
-        let kind_prefix = storable(kind_prefix);
+    pub async fn prune(&self) -> Result<u64, SharedError> {
         let most = self.inner.bounds.page;
         let mut deleted = 0;
         loop {
-            let done = self
-                .inner
-                .connections
-                .run(async |connection| prune(connection, &kind_prefix, most).await)
-                .await?;
+            let done = self.inner.connections.run(async |connection| prune(connection, most).await).await?;
             deleted += done;
             if done < most.unsigned_abs() {
                 return Ok(deleted);
@@ -106,8 +105,8 @@ fn named((replica, kind, key, document, ..): Row) -> (String, Document) {
     (replica, Document { kind, key, document })
 }
 
-async fn prune(connection: &mut PgConnection, kind_prefix: &str, most: i64) -> Result<u64, sqlx::Error> {
-    let done = sqlx::query(PRUNE).bind(kind_prefix).bind(most).execute(connection).await?;
+async fn prune(connection: &mut PgConnection, most: i64) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query(PRUNE).bind(most).execute(connection).await?;
     Ok(done.rows_affected())
 }
 

@@ -11,14 +11,20 @@ use super::cursor::Place;
 use super::text::storable;
 use super::{Cursor, FindingChange, SharedError, SharedFinding, SharedStore};
 
-/// What was seen later than by who says it is resolved is not resolved.
+/// What was seen later than by who says its state has the state that stands there.
 const CHANGE: &str = "INSERT INTO flipgate.findings AS f (finding, document, count, first_seen, last_seen, state) \
     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::text[]) \
     ON CONFLICT (finding) DO UPDATE SET document = EXCLUDED.document, count = f.count + EXCLUDED.count, \
         first_seen = least(f.first_seen, EXCLUDED.first_seen), last_seen = greatest(f.last_seen, EXCLUDED.last_seen), \
-        state = CASE WHEN EXCLUDED.state = 'resolved' AND f.last_seen > EXCLUDED.last_seen THEN f.state \
-            ELSE coalesce(EXCLUDED.state, f.state) END, \
+        state = CASE WHEN f.last_seen > EXCLUDED.last_seen THEN f.state ELSE coalesce(EXCLUDED.state, f.state) END, \
         tx = DEFAULT";
+/// What is there is changed by nothing but what was seen later.
+const TELL_AGAIN: &str = "INSERT INTO flipgate.findings AS f (finding, document, count, first_seen, last_seen, state) \
+    SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::text[]) \
+    ON CONFLICT (finding) DO UPDATE SET document = EXCLUDED.document, \
+        first_seen = least(f.first_seen, EXCLUDED.first_seen), last_seen = EXCLUDED.last_seen, \
+        state = coalesce(EXCLUDED.state, f.state), tx = DEFAULT \
+    WHERE f.last_seen < EXCLUDED.last_seen";
 /// Findings that `$1` has not seen, beyond the place (`$2`, `$3`): at most `$4`.
 const NEW: &str = "SELECT finding, document, count, first_seen, last_seen, coalesce(state, 'open'), tx::text, id \
     FROM flipgate.findings WHERE tx >= coalesce(pg_snapshot_xmin($1::text::pg_snapshot), '0'::xid8) \
@@ -36,6 +42,23 @@ impl SharedStore {
     /// [`SharedError`]; after [`SharedError::Unreachable`] it may have been added all the same, so adding again may count
     /// twice. Counts of findings are for people: no verdict may depend on them.
     pub async fn change_findings(&self, changes: &[FindingChange]) -> Result<(), SharedError> {
+        self.write_findings(CHANGE, changes).await
+    }
+
+    /// Tells what an earlier run of this replica may have told already: `added` counts only where nothing is known of the
+    /// finding, and the rest only if it was seen later than by all others.
+    ///
+    /// # Errors
+    /// [`SharedError`]; to tell it again is harmless.
+    pub async fn tell_findings_again(&self, known: &[FindingChange]) -> Result<(), SharedError> {
+        self.write_findings(TELL_AGAIN, known).await
+    }
+
+    async fn write_findings(
+        &self,
+        statement: &'static str,
+        changes: &[FindingChange],
+    ) -> Result<(), SharedError> {
         for batch in changes.chunks(self.inner.bounds.batch) {
             let rounds = rounds(batch);
             self.inner
@@ -43,7 +66,7 @@ impl SharedStore {
                 .run(async |connection| {
                     let mut transaction = connection.begin().await?;
                     for round in &rounds {
-                        change(&mut transaction, round).await?;
+                        change(&mut transaction, statement, round).await?;
                     }
                     transaction.commit().await
                 })
@@ -91,11 +114,15 @@ fn rounds(changes: &[FindingChange]) -> Vec<Vec<&FindingChange>> {
     (0..most).map(round).collect()
 }
 
-async fn change(connection: &mut PgConnection, changes: &[&FindingChange]) -> Result<(), sqlx::Error> {
+async fn change(
+    connection: &mut PgConnection,
+    statement: &'static str,
+    changes: &[&FindingChange],
+) -> Result<(), sqlx::Error> {
     let text = |of: fn(&FindingChange) -> &str| -> Vec<String> {
         changes.iter().map(|change| storable(of(change)).into_owned()).collect()
     };
-    sqlx::query(CHANGE)
+    sqlx::query(statement)
         .bind(text(|change| &change.id))
         .bind(text(|change| &change.document))
         .bind(changes.iter().map(|change| change.added).collect::<Vec<_>>())

@@ -1,5 +1,7 @@
 //! What operators accepted of findings.
 
+use sqlx::postgres::PgConnection;
+
 use super::audit::{add, begin_durable};
 use super::record::notify;
 use super::text::storable;
@@ -37,14 +39,44 @@ impl SharedStore {
                     None => sqlx::query("DELETE FROM flipgate.judgements WHERE finding = $1").bind(&*finding),
                 };
                 judgement.execute(&mut *transaction).await?;
-                sqlx::query("UPDATE flipgate.findings SET state = $2, tx = DEFAULT WHERE finding = $1")
-                    .bind(&*finding)
-                    .bind(if accepted.is_some() { "accepted" } else { "open" })
-                    .execute(&mut *transaction)
-                    .await?;
+                let state = if accepted.is_some() { "accepted" } else { "open" };
+                set_state(&mut transaction, &finding, state).await?;
                 add(&mut transaction, std::slice::from_ref(entry)).await?;
                 notify(&mut transaction, JUDGED).await?;
                 transaction.commit().await
+            })
+            .await
+    }
+
+    /// Stores that a finding is open again, and why, if what is accepted of it is still what was accepted at `at` (the `at`
+    /// of its document); says whether it was. Of several replicas that notice the same, one says so.
+    ///
+    /// # Errors
+    /// [`SharedError`]; to say it again is harmless.
+    pub async fn expire(&self, finding: &str, at: &str, entry: &AuditEntry) -> Result<bool, SharedError> {
+        let finding = storable(finding);
+        self.inner
+            .connections
+            .run(async |connection| {
+                let mut transaction = begin_durable(connection).await?;
+                let known: Option<String> = sqlx::query_scalar(
+                    "SELECT document FROM flipgate.judgements WHERE finding = $1 FOR UPDATE",
+                )
+                .bind(&*finding)
+                .fetch_optional(&mut *transaction)
+                .await?;
+                if known.is_none_or(|known| accepted_at(&known).as_deref() != Some(at)) {
+                    transaction.rollback().await?;
+                    return Ok(false);
+                }
+                sqlx::query("DELETE FROM flipgate.judgements WHERE finding = $1")
+                    .bind(&*finding)
+                    .execute(&mut *transaction)
+                    .await?;
+                set_state(&mut transaction, &finding, "open").await?;
+                add(&mut transaction, std::slice::from_ref(entry)).await?;
+                notify(&mut transaction, JUDGED).await?;
+                transaction.commit().await.map(|()| true)
             })
             .await
     }
@@ -63,4 +95,19 @@ impl SharedStore {
             })
             .await
     }
+}
+
+/// When an acceptance was made, as its document says it. Read here: PostgreSQL takes nothing out of JSON that has a NUL.
+fn accepted_at(document: &str) -> Option<String> {
+    let document: serde_json::Value = serde_json::from_str(document).ok()?;
+    Some(document.get("at")?.as_str()?.to_owned())
+}
+
+async fn set_state(connection: &mut PgConnection, finding: &str, state: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE flipgate.findings SET state = $2, tx = DEFAULT WHERE finding = $1")
+        .bind(finding)
+        .bind(state)
+        .execute(connection)
+        .await?;
+    Ok(())
 }

@@ -141,29 +141,34 @@ async fn text_of_clients_is_taken_whatever_it_holds() {
 }
 
 #[tokio::test]
-async fn what_is_of_another_kind_or_a_day_old_is_pruned() {
+async fn what_is_of_an_epoch_before_the_record_s_or_a_day_old_is_pruned() {
     let database = Database::new().await;
     let bounds = Bounds { page: 4, ..Bounds::default() };
     let (a, b) = (database.bounded("a", bounds), database.store("b"));
-    let old: Vec<Document> = (0..9).map(|number| document("v1/target", &format!("{number}"), "")).collect();
+    let old: Vec<Document> = (0..9).map(|number| document("epoch 9 x;", &format!("{number}"), "")).collect();
     a.push(&old).await.unwrap();
-    a.push(&[document("v2/target", "kept", ""), document("v2/target", "aged", "")]).await.unwrap();
-    b.push(&[document("v2/minute", "kept", ""), document("v2/minute", "nearly", "")]).await.unwrap();
-    b.push(&[document("V2/minute", "other", ""), document("", "", "")]).await.unwrap();
+    a.push(&[document("epoch 9;", "older", ""), document("epoch 10 x;", "aged", "")]).await.unwrap();
+    b.push(&[document("epoch 10 x;", "nearly", ""), document("epoch 10 y;", "kept", "")]).await.unwrap();
+    b.push(&[document("epoch 11 x;", "new", ""), document("odd", "epoch 1;", "")]).await.unwrap();
+    // Without a record nothing says which epoch counts.
+    assert_eq!(a.prune().await.unwrap(), 0);
+    let record = Record { version: 1, document: json!({"epoch": {"number": 10, "reason": "nul\0"}}) };
+    assert_eq!(a.compare_and_set(None, &record, &[]).await.unwrap(), Set::Done);
     database
         .execute(
             "UPDATE flipgate.evidence SET written_at = now() - interval '25 hours 1 second' WHERE key = 'aged';
              UPDATE flipgate.evidence SET written_at = now() - interval '24 hours 59 minutes' WHERE key = 'nearly'",
         )
         .await;
-    assert_eq!(a.prune("v2/").await.unwrap(), 12);
-    assert_eq!(a.prune("v2/").await.unwrap(), 0);
+    assert_eq!(a.prune().await.unwrap(), 11);
+    assert_eq!(a.prune().await.unwrap(), 0);
     let (left, _) = b.pull(&Cursor::default()).await.unwrap();
-    assert_eq!(told(&left), ["a v2/target/kept=", "b v2/minute/kept=", "b v2/minute/nearly="]);
+    let kept = ["b epoch 10 x;/nearly=", "b epoch 10 y;/kept=", "b epoch 11 x;/new=", "b odd/epoch 1;="];
+    assert_eq!(told(&left), kept);
     // What was aged and is written again is new.
     database.execute("UPDATE flipgate.evidence SET written_at = now() - interval '2 days'").await;
-    b.push(&[document("v2/minute", "kept", "")]).await.unwrap();
-    assert_eq!(a.prune("v2/").await.unwrap(), 2);
+    b.push(&[document("epoch 10 y;", "kept", "")]).await.unwrap();
+    assert_eq!(a.prune().await.unwrap(), 3);
 }
 
 #[tokio::test]

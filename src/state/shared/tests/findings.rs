@@ -43,11 +43,14 @@ async fn a_state_follows_who_saw_it_last() {
         (Some("resolved"), 9, "open"),
         (Some("resolved"), 10, "resolved"),
         (None, 10, "resolved"),
-        (Some("accepted"), 5, "accepted"),
+        (Some("accepted"), 9, "resolved"),
+        (Some("accepted"), 10, "accepted"),
         (None, 50, "accepted"),
-        (Some("open"), 1, "open"),
+        (Some("open"), 49, "accepted"),
+        (Some("open"), 50, "open"),
         (Some("resolved"), 60, "resolved"),
-        (Some("open"), 1, "open"),
+        (Some("open"), 59, "resolved"),
+        (Some("open"), 60, "open"),
     ];
     for (number, (state, seen, expected)) in steps.into_iter().enumerate() {
         store.change_findings(&[change("f", 0, (0, seen), state)]).await.unwrap();
@@ -59,6 +62,54 @@ async fn a_state_follows_who_saw_it_last() {
     assert!(all(&store).await.iter().filter(|one| one.id != "f").all(|one| one.id == one.state));
     let error = store.change_findings(&[change("f", 1, (0, 0), Some("odd"))]).await.unwrap_err();
     assert!(matches!(error, SharedError::Refused(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_acceptance_expires_once_and_a_newer_one_stays() {
+    let database = Database::new().await;
+    let (a, b) = (database.store("a"), database.store("b"));
+    a.change_findings(&[change("f", 1, (1, 1), None)]).await.unwrap();
+    a.judge("f", Some(&json!({"at": "1", "note": "nul\0"})), &entry("accept")).await.unwrap();
+    a.judge("f", Some(&json!({"at": "2"})), &entry("accept")).await.unwrap();
+    assert!(!b.expire("f", "1", &entry("reopen")).await.unwrap());
+    assert!(!b.expire("g", "2", &entry("reopen")).await.unwrap());
+    assert_eq!((b.judgements().await.unwrap().len(), &*all(&b).await[0].state), (1, "accepted"));
+    let expired = [a.expire("f", "2", &entry("reopen")).await, b.expire("f", "2", &entry("reopen")).await];
+    assert_eq!(expired, [Ok(true), Ok(false)]);
+    assert_eq!((b.judgements().await.unwrap().len(), &*all(&b).await[0].state), (0, "open"));
+    assert_eq!(a.audit(9).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn only_the_first_replica_brings_along_what_it_knew() {
+    let database = Database::new().await;
+    let (a, b) = (database.store("a"), database.store("b"));
+    let of = |id: &str| [(id.to_owned(), "{}".to_owned())];
+    let audit = [entry("accept"), entry("flip")];
+    let (f, g) = (of("f"), of("g"));
+    let begun = tokio::join!(a.begin(&f, &audit), b.begin(&g, &audit));
+    let begun = [begun.0.unwrap(), begun.1.unwrap()];
+    assert_eq!(begun.iter().filter(|begun| **begun).count(), 1);
+    let actions: Vec<String> = a.audit(9).await.unwrap().into_iter().map(|entry| entry.action).collect();
+    assert_eq!(actions, ["flip", "accept"]);
+    assert_eq!(a.judgements().await.unwrap(), if begun[0] { f } else { g });
+}
+
+#[tokio::test]
+async fn what_is_told_again_adds_nothing_unless_it_is_newer() {
+    let database = Database::new().await;
+    let store = database.store("a");
+    store.tell_findings_again(&[change("f", 7, (5, 10), Some("open"))]).await.unwrap();
+    store.tell_findings_again(&[change("f", 7, (5, 10), Some("open"))]).await.unwrap();
+    let one = all(&store).await.remove(0);
+    assert_eq!((one.count, &*one.state, one.last_seen), (7, "open", at(10)));
+    store.change_findings(&[change("f", 1, (5, 10), Some("resolved"))]).await.unwrap();
+    store.tell_findings_again(&[change("f", 7, (1, 10), Some("open"))]).await.unwrap();
+    let one = all(&store).await.remove(0);
+    assert_eq!((one.count, &*one.state), (8, "resolved"));
+    store.tell_findings_again(&[change("f", 9, (1, 11), Some("open"))]).await.unwrap();
+    let one = all(&store).await.remove(0);
+    assert_eq!((one.count, &*one.state, one.first_seen, one.last_seen), (8, "open", at(1), at(11)));
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ async fn every_call_can_be_spawned() {
     sendable(store.judgements());
     sendable(store.push(&[]));
     sendable(store.pull(&cursor));
-    sendable(store.prune(""));
+    sendable(store.prune());
     sendable(store.change_findings(&[]));
     sendable(store.findings(&cursor));
     sendable(store.keep_sample(1, ""));
