@@ -199,6 +199,10 @@ async fn without_postgresql_a_rollback_works_on_each_replica_and_holds() {
     assert_eq!(replicas[0].flip("postgres", true).await.status, 200);
     all_follow(&replicas, "postgres").await;
     server.kill9();
+    // Its processes may serve for a moment without the one that was killed.
+    for replica in &replicas {
+        wait_until("it knows that it is cut off", async || is_cut_off(replica).await).await;
+    }
     for replica in &replicas[..2] {
         let rollback = replica.admin_post("/api/rollback", &json!({"reason": "PostgreSQL is down"})).await;
         assert_eq!((rollback.status, &rollback.json()["primary"]), (200, &json!("sqlite")));
