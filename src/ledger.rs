@@ -68,7 +68,7 @@ pub struct Ledger {
 /// Whose request it is, and under which committed state it began.
 #[derive(Debug, Clone, Copy)]
 pub struct Visitor {
-    /// A hash of where the client is.
+    /// A hash of where the client is; 0 where *from* answers, since the watch looks at *to* only.
     pub client: u64,
     /// Who answers it.
     pub primary: Side,

@@ -96,7 +96,11 @@ impl Proxy {
         let primary = Cutover::side(position, || self.sticky.client(peer, request.headers()));
         let (route, course) = self.course(&request);
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        let origin = self.sticky.origin(peer, request.headers());
+        // Only what *to* answers is watched.
+        let origin = match primary {
+            Side::From => 0,
+            Side::To => self.sticky.origin(peer, request.headers()),
+        };
         let visitor = Visitor { client: origin, primary, position };
         let visit = Visit {
             metrics: Arc::clone(&self.metrics),

@@ -3,11 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::rechecker::Differing;
 
 /// Requests that wait, at most: their bodies are held.
 const PARKED: usize = 128;
+/// A recheck that has not ended by then is lost; the next request takes its place, and those behind it along.
+const LOST: Duration = Duration::from_secs(600);
 
 /// What waits, by what differs.
 #[derive(Debug, Default)]
@@ -15,7 +18,8 @@ pub struct Parking(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    waiting: HashMap<u64, Vec<Differing>>,
+    /// Since when the first is being asked again, and those behind it.
+    waiting: HashMap<u64, (Instant, Vec<Differing>)>,
     count: usize,
 }
 
@@ -38,14 +42,18 @@ impl Parking {
         let mut inner = self.inner();
         let has_room = inner.count < PARKED;
         match inner.waiting.get_mut(&key) {
-            Some(waiting) if has_room => {
+            Some((since, _)) if since.elapsed() >= LOST => {
+                *since = Instant::now();
+                Parked::First(differing)
+            }
+            Some((_, waiting)) if has_room => {
                 waiting.push(differing);
                 inner.count += 1;
                 Parked::Waits
             }
             Some(_) => Parked::Alone(differing),
             None => {
-                inner.waiting.insert(key, Vec::new());
+                inner.waiting.insert(key, (Instant::now(), Vec::new()));
                 Parked::First(differing)
             }
         }
@@ -55,7 +63,7 @@ impl Parking {
     pub(super) fn with_those_that_wait(&self, first: Differing) -> Vec<Differing> {
         let left = first.key.map(|key| {
             let mut inner = self.inner();
-            let left = inner.waiting.remove(&key).unwrap_or_default();
+            let left = inner.waiting.remove(&key).map(|(_, left)| left).unwrap_or_default();
             inner.count -= left.len();
             left
         });
