@@ -2,11 +2,16 @@
 //!
 //! | method and path | does | token |
 //! |---|---|---|
-//! | `GET /` | a plain list of these | read |
+//! | `GET /`, `/findings`, `/findings/{id}`, `/flip`, `/audit` | the pages, for people ([`page`]) | read |
+//! | `POST /flip`, `/dial`, `/rollback`, `/latch`, `/epoch`, `/findings/{id}`, `/samples/{id}/recheck` | their forms | full |
+//! | `GET /assets/{name}` | style and script of the pages | none |
+//! | `GET /login`, `POST /login`, `/logout` | trades a token for a session, and ends it ([`login`]) | none |
 //! | `GET /healthz` | 200 while the process runs | none |
 //! | `GET /readyz` | 200 while the primary answers, else 503 | none |
 //! | `GET /metrics` | Prometheus text | read, or none by option |
+//! | `GET /api/openapi.json` | this API as a document | read |
 //! | `GET /api/status` | primary, leader, dial, since, backends, routes, counts | read |
+//! | `GET /api/events` | the status when it changes, as server-sent events | read |
 //! | `GET /api/readiness` | the gate, condition by condition | read |
 //! | `POST /api/primary` | flips | full |
 //! | `POST /api/dial` | splits reads by client | full |
@@ -19,13 +24,19 @@
 //! | `POST /api/samples/{id}/recheck` | asks both sides again now | full |
 //! | `GET /api/audit` | every change of the primary and of a finding's state | read |
 //!
-//! Errors are `application/problem+json`. Host is checked on every request, Origin on every one that changes state.
+//! [`endpoint`] is that table as code. Errors are `application/problem+json`. Host is checked on every request, Origin on every one that changes state.
 
+mod access;
 mod changes;
 mod document;
+pub mod endpoint;
+mod events;
 mod guard;
 mod judgement;
 mod listener;
+mod login;
+mod openapi;
+mod page;
 mod problem;
 mod recheck;
 
@@ -36,7 +47,7 @@ use std::time::Duration;
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use http::{StatusCode, header};
 use serde::Deserialize;
@@ -44,6 +55,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::listener::run;
 
+use self::endpoint::Endpoint;
 use self::guard::Guard;
 use self::problem::Problem;
 use crate::app::Shared;
@@ -72,31 +84,64 @@ struct FindingsQuery {
 /// The admin side's routes behind its guard.
 pub fn router(shared: Arc<Shared>, config: AdminConfig) -> Router {
     let guard = Arc::new(Guard::new(config));
-    Router::new()
-        .route("/", get(index))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .route("/api/status", get(status))
-        .route("/api/readiness", get(readiness))
-        .route("/api/primary", post(changes::primary))
-        .route("/api/dial", post(changes::dial))
-        .route("/api/rollback", post(changes::rollback))
-        .route("/api/epoch", post(changes::epoch))
-        .route("/api/latch", post(changes::latch))
-        .route("/api/findings", get(findings))
-        .route("/api/findings/{id}", get(finding).post(judgement::judge))
-        .route("/api/samples/{id}", get(sample))
-        .route("/api/samples/{id}/recheck", post(recheck::recheck))
-        .route("/api/audit", get(audit))
-        .fallback(|| async { Problem::not_found("no such page on the admin side; `/` lists them") })
+    let routed =
+        |router: Router<Arc<Shared>>, endpoint: &Endpoint| router.route(endpoint.path(), handler(*endpoint));
+    Endpoint::ALL
+        .iter()
+        .fold(Router::new(), routed)
+        .fallback(|| async {
+            Problem::not_found("no such page on the admin side; /api/openapi.json lists them")
+        })
         .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method; `/` lists them")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path takes another method; /api/openapi.json lists them",
+            )
         })
         .layer(axum::extract::DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn_with_state(guard, guard::check))
         .layer(middleware::from_fn(in_time))
         .with_state(shared)
+}
+
+/// What answers at an endpoint.
+fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Shared>> {
+    match endpoint {
+        Endpoint::Health => get(|| async { "ok\n" }),
+        Endpoint::Ready => get(readyz),
+        Endpoint::Metrics => get(metrics),
+        Endpoint::Document => get(openapi::document),
+        Endpoint::Status => get(status),
+        Endpoint::Readiness => get(readiness),
+        Endpoint::Primary => post(changes::primary),
+        Endpoint::Dial => post(changes::dial),
+        Endpoint::Rollback => post(changes::rollback),
+        Endpoint::Epoch => post(changes::epoch),
+        Endpoint::Latch => post(changes::latch),
+        Endpoint::Findings => get(findings),
+        Endpoint::Finding => get(finding),
+        Endpoint::Judge => post(judgement::judge),
+        Endpoint::Sample => get(sample),
+        Endpoint::Recheck => post(recheck::recheck),
+        Endpoint::Audit => get(audit),
+        Endpoint::Events => get(events::events),
+        Endpoint::Login => get(login::page),
+        Endpoint::LogIn => post(login::log_in),
+        Endpoint::LogOut => post(login::log_out),
+        Endpoint::OverviewPage => get(page::overview),
+        Endpoint::FindingsPage => get(page::findings),
+        Endpoint::FindingPage => get(page::finding),
+        Endpoint::FlipPage => get(page::flip),
+        Endpoint::AuditPage => get(page::audit),
+        Endpoint::FlipForm => post(page::post_flip),
+        Endpoint::DialForm => post(page::post_dial),
+        Endpoint::RollbackForm => post(page::post_rollback),
+        Endpoint::LatchForm => post(page::post_latch),
+        Endpoint::EpochForm => post(page::post_epoch),
+        Endpoint::FindingForm => post(page::post_finding),
+        Endpoint::RecheckForm => post(page::post_recheck),
+        Endpoint::Asset => get(page::asset),
+    }
 }
 
 /// Gives up on a request whose body does not come, or whose answer is not made: its place is another one's. What was
@@ -110,13 +155,6 @@ async fn in_time(request: Request, next: Next) -> Response {
         )
         .into_response(),
     }
-}
-
-async fn index() -> Response {
-    let text = "flipgate admin\n\nGET  /healthz /readyz /metrics\nGET  /api/status /api/readiness\n\
-                GET  /api/findings /api/findings/{id} /api/samples/{id} /api/audit\n\
-                POST /api/primary /api/dial /api/rollback /api/epoch /api/latch\nPOST /api/findings/{id} /api/samples/{id}/recheck\n";
-    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 
 async fn readyz(State(shared): App) -> Response {

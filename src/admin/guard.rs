@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::access::Reach;
+use super::endpoint::Endpoint;
 use super::problem::Problem;
 use crate::config::{AdminConfig, Secret};
 
@@ -19,17 +21,11 @@ pub(super) struct Guard {
     config: AdminConfig,
 }
 
-/// How far a caller's token reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    Nothing,
-    Reading,
-    Everything,
-}
-
 /// Checks one request and passes it on.
 pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    match guard.refuse(request.method(), request.uri().path(), request.headers()) {
+    let matched = request.extensions().get::<MatchedPath>();
+    let endpoint = matched.and_then(|path| Endpoint::find(request.method(), path.as_str()));
+    match guard.refuse(request.method(), endpoint, request.headers()) {
         Some(problem) => {
             let mut response = problem.into_response();
             if response.status() == StatusCode::UNAUTHORIZED {
@@ -49,7 +45,7 @@ impl Guard {
         Guard { config }
     }
 
-    fn refuse(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Problem> {
+    fn refuse(&self, method: &Method, endpoint: Option<Endpoint>, headers: &HeaderMap) -> Option<Problem> {
         let host = header_text(headers, &header::HOST);
         if !host.is_some_and(|host| self.knows(host)) {
             return Some(Problem::new(
@@ -61,11 +57,12 @@ impl Guard {
         if !is_read && let Some(problem) = refuse_foreign(headers, host) {
             return Some(problem);
         }
-        let needed = match path {
-            "/healthz" | "/readyz" => Reach::Nothing,
-            "/metrics" if self.config.open_metrics => Reach::Nothing,
-            _ if is_read => Reach::Reading,
-            _ => Reach::Everything,
+        let needed = match endpoint {
+            Some(Endpoint::Metrics) if self.config.open_metrics => Reach::Nothing,
+            Some(endpoint) => endpoint.reach(),
+            // What is not there is not told to everybody.
+            None if is_read => Reach::Reading,
+            None => Reach::Everything,
         };
         self.refuse_token(needed, headers)
     }
@@ -160,7 +157,7 @@ mod tests {
     }
 
     fn status(method: Method, path: &str, pairs: &[(&'static str, &str)]) -> Option<u16> {
-        let problem = guard().refuse(&method, path, &headers(pairs))?;
+        let problem = guard().refuse(&method, Endpoint::find(&method, path), &headers(pairs))?;
         Some(problem.into_response().status().as_u16())
     }
 
