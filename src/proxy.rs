@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits for the shadow. Not for: what becomes of the copy (`shadow`, `ledger`).
 
+pub mod cookies;
 mod failover;
 pub mod headers;
 pub mod listener;
@@ -340,6 +341,7 @@ fn outgoing(mut parts: request::Parts, client: &Client, is_upgrade: bool) -> Hea
     headers::use_target_authority(&parts.uri, &mut parts.headers);
     headers::strip_hop_by_hop(&mut parts.headers, is_upgrade);
     headers::forwarded(&mut parts.headers, client.address.ip());
+    cookies::strip_sessions(&mut parts.headers);
     parts.headers.remove(header::EXPECT);
     // What only flipgate may say.
     parts.headers.remove(ROLE_HEADER);
