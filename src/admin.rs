@@ -27,10 +27,13 @@
 //! [`endpoint`] is that table as code. Errors are `application/problem+json`. Host is checked on every request, Origin on every one that changes state.
 
 mod access;
+mod attempts;
 mod changes;
 mod document;
+mod dress;
 pub mod endpoint;
 mod events;
+mod form;
 mod guard;
 mod judgement;
 mod listener;
@@ -39,6 +42,7 @@ mod openapi;
 mod page;
 mod problem;
 mod recheck;
+mod session;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,14 +52,14 @@ use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-
-pub use self::listener::run;
+use tokio::sync::watch;
 
 use self::endpoint::Endpoint;
+use self::events::Events;
 use self::guard::Guard;
 use self::problem::Problem;
 use crate::app::Shared;
@@ -81,27 +85,61 @@ struct FindingsQuery {
     severity: Option<String>,
 }
 
-/// The admin side's routes behind its guard.
-pub fn router(shared: Arc<Shared>, config: AdminConfig) -> Router {
-    let guard = Arc::new(Guard::new(config));
-    let routed =
-        |router: Router<Arc<Shared>>, endpoint: &Endpoint| router.route(endpoint.path(), handler(*endpoint));
-    Endpoint::ALL
-        .iter()
-        .fold(Router::new(), routed)
-        .fallback(|| async {
-            Problem::not_found("no such page on the admin side; /api/openapi.json lists them")
-        })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "this path takes another method; /api/openapi.json lists them",
-            )
-        })
-        .layer(axum::extract::DefaultBodyLimit::max(BODY))
-        .layer(middleware::from_fn_with_state(guard, guard::check))
-        .layer(middleware::from_fn(in_time))
-        .with_state(shared)
+/// The admin side, made but not served yet.
+#[derive(Debug)]
+pub struct Admin {
+    router: Router,
+    shared: Arc<Shared>,
+    events: Arc<Events>,
+    stop: watch::Receiver<bool>,
+}
+
+// === impl Admin ===
+
+impl Admin {
+    /// Its routes behind their guard. `port` is the one it listens on; it ends when `stop` turns true.
+    ///
+    /// # Errors
+    /// If the system has no random numbers.
+    pub fn new(
+        shared: Arc<Shared>,
+        config: AdminConfig,
+        port: u16,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Self, getrandom::Error> {
+        let guard = Arc::new(Guard::new(config, port)?);
+        let events = Arc::new(Events::new(stop.clone()));
+        let routed = |router: Router<Arc<Shared>>, endpoint: &Endpoint| {
+            router.route(endpoint.path(), handler(*endpoint))
+        };
+        let router = Endpoint::ALL
+            .iter()
+            .fold(Router::new(), routed)
+            .fallback(|| async {
+                Problem::not_found("no such page on the admin side; /api/openapi.json lists them")
+            })
+            .method_not_allowed_fallback(|| async {
+                Problem::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "this path takes another method; /api/openapi.json lists them",
+                )
+            })
+            .layer(axum::extract::DefaultBodyLimit::max(BODY))
+            .layer(Extension(Arc::clone(&events)))
+            .layer(Extension(Arc::clone(&guard)))
+            .layer(middleware::from_fn_with_state(guard, guard::check))
+            .layer(middleware::from_fn(in_time))
+            .layer(middleware::from_fn(dress::dress))
+            .with_state(Arc::clone(&shared));
+        Ok(Admin { router, shared, events, stop })
+    }
+
+    /// Serves until the stop; requests in flight are finished. `listener` must not block.
+    pub async fn run(self, listener: std::net::TcpListener) {
+        let Admin { router, shared, events, stop } = self;
+        tokio::spawn(async move { events.run(&shared).await });
+        listener::run(listener, router, stop).await;
+    }
 }
 
 /// What answers at an endpoint.

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use self::floor::Floors;
 use self::listeners::{Listeners, on_its_own_thread, warn_if_short_of_descriptors};
 use self::upstreams::{Upstreams, check, postgres_url};
-use crate::admin;
+use crate::admin::Admin;
 use crate::backend::Backend;
 use crate::backend::data_version::DataVersions;
 use crate::config::Config;
@@ -302,8 +302,9 @@ fn run(
     let (proxy_address, admin_address) = (listeners.proxy_address, listeners.admin_address);
     let (alive, connections) = mpsc::channel(1);
     tokio::spawn(listener::run(listeners.proxy, proxy, config.limits.connections, stopping.clone(), alive));
-    let router = admin::router(Arc::clone(&shared), config.admin);
-    on_its_own_thread(admin::run(listeners.admin, router, stopping.clone()))
+    let admin = Admin::new(Arc::clone(&shared), config.admin, admin_address.port(), stopping.clone())
+        .map_err(|e| StartError::System(format!("no random numbers: {e}")))?;
+    on_its_own_thread(admin.run(listeners.admin))
         .map_err(|e| StartError::System(format!("the admin side's thread: {e}")))?;
     let rechecker = Rechecker {
         shadow: Arc::clone(&shared.shadow),

@@ -3,6 +3,7 @@
 //! Labels are enums, backend names and the `match` strings of routes; nothing from a request becomes one.
 
 mod accounting;
+mod admin;
 mod cutovers;
 
 use std::time::Duration;
@@ -14,6 +15,8 @@ use prometheus::{
 };
 
 use self::accounting::Accounting;
+use self::admin::Admin;
+pub use self::admin::Login;
 use self::cutovers::Cutovers;
 use crate::backend::Role;
 use crate::ledger::outcome::{Outcome, Reason};
@@ -54,6 +57,7 @@ pub struct Metrics {
     pub samples_dropped: IntCounter,
     /// What came with the gate, the watch and rechecks.
     more: Cutovers,
+    admin: Admin,
 }
 
 /// The series of one route, looked up once.
@@ -192,6 +196,7 @@ impl Metrics {
                 )?,
             )?,
             more: Cutovers::new(&registry, &names, &labels)?,
+            admin: Admin::new(&registry)?,
             names,
             registry,
         })

@@ -1,5 +1,5 @@
 //! Serves the admin side: a bounded number of connections, and a bound on reading a request's head, so that nobody who
-//! merely connects takes descriptors from the clients. Body and answer have theirs in [`super::router`].
+//! merely connects takes descriptors from the clients. Body and answer have theirs in [`super::in_time`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop` turns true; requests in flight are finished. `listener` must not block.
-pub async fn run(listener: std::net::TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+pub(super) async fn run(listener: std::net::TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the admin side cannot listen"),

@@ -1,8 +1,13 @@
 //! The pages for people.
 
+use std::collections::HashMap;
+
 use http::StatusCode;
 
+use super::form::CheckedForm;
 use super::problem::Problem;
+
+type AnyFields = HashMap<String, String>;
 
 /// `GET /`.
 pub(super) async fn overview() -> Problem {
@@ -35,37 +40,37 @@ pub(super) async fn asset() -> Problem {
 }
 
 /// `POST /flip`.
-pub(super) async fn post_flip() -> Problem {
+pub(super) async fn post_flip(_: CheckedForm<AnyFields>) -> Problem {
     not_built_yet()
 }
 
 /// `POST /dial`.
-pub(super) async fn post_dial() -> Problem {
+pub(super) async fn post_dial(_: CheckedForm<AnyFields>) -> Problem {
     not_built_yet()
 }
 
 /// `POST /rollback`.
-pub(super) async fn post_rollback() -> Problem {
+pub(super) async fn post_rollback(_: CheckedForm<AnyFields>) -> Problem {
     not_built_yet()
 }
 
 /// `POST /latch`.
-pub(super) async fn post_latch() -> Problem {
+pub(super) async fn post_latch(_: CheckedForm<AnyFields>) -> Problem {
     not_built_yet()
 }
 
 /// `POST /epoch`.
-pub(super) async fn post_epoch() -> Problem {
+pub(super) async fn post_epoch(_: CheckedForm<AnyFields>) -> Problem {
     not_built_yet()
 }
 
 /// `POST /findings/{id}`.
-pub(super) async fn post_finding() -> Problem {
+pub(super) async fn post_finding(_: CheckedForm<AnyFields>) -> Problem {
     not_built_yet()
 }
 
 /// `POST /samples/{id}/recheck`.
-pub(super) async fn post_recheck() -> Problem {
+pub(super) async fn post_recheck(_: CheckedForm<AnyFields>) -> Problem {
     not_built_yet()
 }
 
