@@ -22,7 +22,7 @@ use crate::config::{AdminConfig, Secret};
 /// What a browser says of where a request comes from.
 const FETCH_SITE: &str = "sec-fetch-site";
 /// Where a program that goes by cookie shows that it could read one of our answers.
-const CSRF: &str = "x-csrf-token";
+pub(super) const CSRF: &str = "x-csrf-token";
 
 /// The rules of access.
 #[derive(Debug)]
@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn a_session_changes_nothing_by_itself() {
         let guard = guard();
-        let number = guard.sessions.begin(Reach::Everything, Instant::now()).unwrap();
+        let number = guard.sessions.begin(Reach::Everything, Instant::now()).unwrap().number;
         let cookie = format!("flipgate_session_9900={number}");
         let with =
             |csrf: &str| headers(&[("host", "[::1]:9900"), ("cookie", &cookie), ("x-csrf-token", csrf)]);

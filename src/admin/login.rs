@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use askama::Template;
 use axum::Extension;
 use axum::extract::{ConnectInfo, FromRequest, Query, Request, State};
-use axum::response::{Html, IntoResponse, Redirect, Response};
-use http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
+use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use serde::Deserialize;
 use url::form_urlencoded;
 
 use super::access::{Access, By, Reach};
 use super::attempts::Attempt;
 use super::form::{self, CheckedForm};
-use super::guard::Guard;
+use super::guard::{CSRF, Guard};
 use super::problem::Problem;
 use super::session::Lease;
 use super::{App, Caller};
@@ -81,13 +81,17 @@ pub(super) async fn log_in(
     let opens = || Some(guard.reach(token.trim())).filter(|reach| *reach > Reach::Nothing);
     match guard.attempts.attempt(caller.ip(), now, opens) {
         Attempt::Right(reach) => {
-            let number = guard.sessions.begin(reach, now).map_err(|e| Problem::internal(&e))?;
+            let begun = guard.sessions.begin(reach, now).map_err(|e| Problem::internal(&e))?;
             if let Some(Extension(before)) = before {
                 guard.sessions.end(&before);
             }
             shared.metrics.login(Login::Ok);
-            let cookie = [(header::SET_COOKIE, guard.sessions.cookie(&number, secure))];
-            Ok((cookie, Redirect::to(local(next))).into_response())
+            // The token is for programs that go by cookie; pages carry it in their forms.
+            let told = [
+                (header::SET_COOKIE, guard.sessions.cookie(&begun.number, secure)),
+                (HeaderName::from_static(CSRF), begun.csrf),
+            ];
+            Ok((AppendHeaders(told), Redirect::to(local(next))).into_response())
         }
         Attempt::Wrong => {
             shared.metrics.login(Login::Refused);

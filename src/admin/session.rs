@@ -39,6 +39,13 @@ struct Session {
     lives: watch::Sender<()>,
 }
 
+/// A session that begins.
+pub(super) struct Begun {
+    /// For the cookie, and kept nowhere else.
+    pub(super) number: String,
+    pub(super) csrf: String,
+}
+
 /// A session that a request came with.
 #[derive(Debug, Clone)]
 pub(super) struct Lease {
@@ -54,11 +61,11 @@ impl Sessions {
         Sessions { cookie: format!("{SESSION}{port}"), open: Mutex::default() }
     }
 
-    /// Begins a session; its number is told once, here.
+    /// Begins a session; its number and its CSRF token are told here.
     ///
     /// # Errors
     /// If the system has no random numbers.
-    pub(super) fn begin(&self, reach: Reach, now: Instant) -> Result<String, getrandom::Error> {
+    pub(super) fn begin(&self, reach: Reach, now: Instant) -> Result<Begun, getrandom::Error> {
         let (number, csrf) = (random()?, random()?);
         let mut open = self.lock();
         open.retain(|_, session| session.expires > now);
@@ -67,9 +74,10 @@ impl Sessions {
             let oldest = open.iter().min_by_key(|(_, session)| session.expires).map(|(key, _)| *key);
             oldest.and_then(|oldest| open.remove(&oldest));
         }
-        let session = Session { reach, csrf, expires: now + TIME, lives: watch::Sender::new(()) };
-        open.insert(key(&number), session);
-        Ok(number)
+        let (begun, lives) = (Begun { number, csrf }, watch::Sender::new(()));
+        let session = Session { reach, csrf: begun.csrf.clone(), expires: now + TIME, lives };
+        open.insert(key(&begun.number), session);
+        Ok(begun)
     }
 
     /// The session whose cookie a request carries.
@@ -156,7 +164,7 @@ mod tests {
     #[test]
     fn a_session_ends_after_its_time() {
         let (sessions, now) = (Sessions::new(9900), Instant::now());
-        let headers = carrying(&[cookie(&sessions.begin(Reach::Reading, now).unwrap())]);
+        let headers = carrying(&[cookie(&sessions.begin(Reach::Reading, now).unwrap().number)]);
         let (access, _) = sessions.find(&headers, now + TIME - Duration::from_secs(1)).unwrap();
         assert_eq!((access.reach, access.by), (Reach::Reading, By::Session));
         assert!(sessions.find(&headers, now + TIME).is_none());
@@ -165,7 +173,7 @@ mod tests {
     #[test]
     fn a_session_that_was_ended_opens_nothing() {
         let (sessions, now) = (Sessions::new(9900), Instant::now());
-        let headers = carrying(&[cookie(&sessions.begin(Reach::Everything, now).unwrap())]);
+        let headers = carrying(&[cookie(&sessions.begin(Reach::Everything, now).unwrap().number)]);
         let (_, lease) = sessions.find(&headers, now).unwrap();
         sessions.end(&lease);
         assert!(sessions.find(&headers, now).is_none());
@@ -174,7 +182,7 @@ mod tests {
     #[test]
     fn the_oldest_makes_room() {
         let (sessions, now) = (Sessions::new(9900), Instant::now());
-        let begin = |i: u64| sessions.begin(Reach::Reading, now + Duration::from_millis(i)).unwrap();
+        let begin = |i: u64| sessions.begin(Reach::Reading, now + Duration::from_millis(i)).unwrap().number;
         let numbers: Vec<String> = (0..=MOST as u64).map(begin).collect();
         let lives = |number: &String| sessions.find(&carrying(&[cookie(number)]), now).is_some();
         assert!(!lives(&numbers[0]));
@@ -184,7 +192,7 @@ mod tests {
     #[test]
     fn cookies_of_others_do_not_shut_a_session_out() {
         let (sessions, now) = (Sessions::new(9900), Instant::now());
-        let number = sessions.begin(Reach::Everything, now).unwrap();
+        let number = sessions.begin(Reach::Everything, now).unwrap().number;
         let beside = |others: usize| {
             let mut cookies = vec![cookie("planted"); others];
             cookies.extend([format!("flipgate_session_9901={number}"), "a=b".into(), cookie(&number)]);
@@ -199,7 +207,7 @@ mod tests {
     #[test]
     fn numbers_are_neither_kept_nor_alike() {
         let (sessions, now) = (Sessions::new(9900), Instant::now());
-        let numbers = [(); 2].map(|()| sessions.begin(Reach::Everything, now).unwrap());
+        let numbers = [(); 2].map(|()| sessions.begin(Reach::Everything, now).unwrap().number);
         assert_ne!(numbers[0], numbers[1]);
         assert!(numbers.iter().all(|number| number.len() == 64 && !format!("{sessions:?}").contains(number)));
     }

@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod access;
 mod adversity;
 mod both_stores;
 mod cli_operate;
@@ -20,6 +21,7 @@ mod demo;
 mod dial;
 mod diff;
 mod disk;
+mod doors;
 mod findings;
 mod flip;
 mod gate;
