@@ -11,6 +11,9 @@ pub(crate) const FULL: &str = "hush-full";
 pub(crate) const READ: &str = "hush-read";
 pub(crate) const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
+/// What comes where nothing changes.
+const HEARTBEAT: &str = "\r\n:\n\n";
+
 /// A flipgate with a full and a read-only token, between two servers that differ.
 pub(crate) struct Doors {
     pub(crate) flipgate: Flipgate,
@@ -141,6 +144,7 @@ impl Event {
             let piece = connection.raw().await.unwrap();
             assert!(!piece.is_empty(), "the stream ended: {text}");
             text.push_str(&String::from_utf8_lossy(&piece));
+            assert!(text.matches(HEARTBEAT).count() < 3, "nothing but heartbeats: {text}");
             let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
             if let (Some(id), Some(data)) = (line("id: "), line("data: "))
                 && let Ok(data) = serde_json::from_str(&data)
@@ -160,12 +164,13 @@ pub(crate) fn form(fields: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
-/// Reads a stream to its end, which must be one: not merely a connection that broke.
+/// Reads a stream to its end, which must be one: not merely a connection that broke, nor one that lives on.
 pub(crate) async fn assert_ends(mut connection: Connection) {
     let mut text = String::new();
     loop {
         let piece = connection.raw().await.unwrap();
         text.push_str(&String::from_utf8_lossy(&piece));
+        assert!(!text.contains(HEARTBEAT), "the stream lives on: {text}");
         if text.ends_with("0\r\n\r\n") {
             return;
         }

@@ -37,7 +37,7 @@ async fn the_status_comes_at_once_and_when_it_changes() {
     while event.data["primary"] != "postgres" {
         event = Event::next(&mut stream).await;
     }
-    // Who comes later is told what is, not what was when nobody looked.
+    // Who comes later is told what is.
     drop(stream);
     let (_, mut stream) = doors.events(&[("Authorization", &token)]).await;
     assert_eq!(Event::next(&mut stream).await.data["dial"], 100);

@@ -21,10 +21,8 @@ impl Document {
             };
         }
         let mut wrong = Vec::new();
-        let kinds: Vec<&str> = match &schema["type"] {
-            Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
-            kind => kind.as_str().into_iter().collect(),
-        };
+        let kinds = schema["type"].as_array().map_or(std::slice::from_ref(&schema["type"]), Vec::as_slice);
+        let kinds: Vec<&str> = kinds.iter().filter_map(Value::as_str).collect();
         if !kinds.is_empty() && !kinds.iter().any(|kind| is_a(kind, value)) {
             wrong.push(format!("{at}: {value} is no {kinds:?}"));
         }
