@@ -8,6 +8,7 @@ pub mod books;
 pub mod evidence;
 pub mod finding;
 pub mod findings;
+pub mod group;
 pub mod hint;
 pub mod judging;
 pub mod noise;
