@@ -35,6 +35,8 @@ pub const FOLDED_LINES: usize = 40;
 pub const FOLDED_BYTES: usize = 4 << 10;
 /// Most lines that are shown of what only one side has.
 pub const ALONE_LINES: usize = 60;
+/// Longest body that is read as JSON or a page, in bytes; a longer one is shown by its lines.
+pub const BODY_BYTES: usize = 8 << 20;
 /// Deepest JSON that is read.
 const DEPTH: usize = 128;
 
@@ -147,11 +149,14 @@ pub fn side_by_side(from: &str, to: &str, differences: &[SampleDifference]) -> S
 
 /// A body that is JSON.
 fn json<'a>(text: &'a str, arena: &'a Bump) -> Option<document::Node<'a>> {
+    if text.len() > BODY_BYTES {
+        return None;
+    }
     document::parse(without_mark(text), DEPTH, arena).ok()
 }
 
 fn is_page(text: &str) -> bool {
-    without_mark(text).trim_start().starts_with('<')
+    text.len() <= BODY_BYTES && without_mark(text).trim_start().starts_with('<')
 }
 
 fn without_mark(text: &str) -> &str {

@@ -82,6 +82,9 @@ fn plain(text: &str, shows_end: bool) -> Vec<Line> {
     for (position, line) in text.split('\n').enumerate() {
         let shown = line.strip_suffix('\r').map_or_else(|| line.to_owned(), |line| format!("{line}␍"));
         lines.push(Line::new(0, shown, 0, None, format!("line[{}]", position + 1)));
+        if position == LINES {
+            return lines;
+        }
     }
     // Behind the last line end there is no line.
     if text.is_empty() || text.ends_with('\n') {

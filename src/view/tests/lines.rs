@@ -80,4 +80,7 @@ fn hostile_pages_and_long_texts_are_bounded() {
     let longer = "a\n".repeat(300_000);
     let view = side_by_side(&longer, &format!("{longer}b"), &[]);
     assert!(view.cut, "{:?}", view.rows.len());
+    let list = |value: &str| format!("[{}]", vec![value; BODY_BYTES / 2].join(","));
+    let view = side_by_side(&list("1"), &list("2"), &[]);
+    assert_eq!((view.form, marks(&view)), (Form::Text, [0, 1, 0, 0, 0, 0]));
 }
