@@ -118,6 +118,7 @@ mod tests {
         // é and è begin with the same byte, ç and § end with the same.
         assert_eq!(marked("caf\u{e9}", "caf\u{e8}"), ["caf[\u{e9}]", "caf[\u{e8}]"]);
         assert_eq!(marked("\u{e7}!", "\u{a7}!"), ["[\u{e7}]!", "[\u{a7}]!"]);
+        assert_eq!(marked("éa", "éb"), ["é[a]", "é[b]"]);
         assert_eq!(marked("", "x"), ["", "[x]"]);
         assert_eq!(marked("same", "same"), ["same", "same"]);
     }
