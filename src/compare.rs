@@ -3,15 +3,15 @@
 //! Pure: no I/O, no clock, no panics; work, depth and memory are bounded by [`Limits`]. Everything is oriented from
 //! *from* to *to*, whoever served. Not for: deciding what a difference means for a flip (that is the ledger's).
 
-mod align;
+pub(crate) mod align;
 mod body;
 mod class;
 mod decode;
 mod difference;
-mod hash;
+pub(crate) mod hash;
 mod head;
-mod html;
-mod json;
+pub(crate) mod html;
+pub(crate) mod json;
 mod number;
 mod patch;
 mod path;
@@ -20,9 +20,11 @@ mod text;
 
 use http::HeaderMap;
 
+pub(crate) use class::{instant, is_escaped};
 pub use decode::decoded;
 pub use difference::{Class, Comparison, Difference, Kind, Limit, Severity, UnknownName};
 pub use html::Mask;
+pub(crate) use json::is_one_name;
 pub use patch::patch;
 pub use path::PathError;
 pub use rules::{Limits, Mode, Rules, RulesError, RulesSpec};

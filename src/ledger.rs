@@ -8,6 +8,8 @@ pub mod books;
 pub mod evidence;
 pub mod finding;
 pub mod findings;
+pub mod group;
+pub mod hint;
 pub mod judging;
 pub mod noise;
 pub mod outcome;

@@ -14,13 +14,13 @@ const LIKENESS_CELLS: usize = 1 << 12;
 
 /// Which items belong together.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Alignment {
+pub(crate) struct Alignment {
     /// Positions in *from* and *to*, ascending in *from*.
-    pub(super) pairs: Vec<(usize, usize)>,
+    pub(crate) pairs: Vec<(usize, usize)>,
     /// Positions in *from* without a counterpart, ascending.
-    pub(super) removed: Vec<usize>,
+    pub(crate) removed: Vec<usize>,
     /// Positions in *to* without a counterpart, ascending.
-    pub(super) added: Vec<usize>,
+    pub(crate) added: Vec<usize>,
 }
 
 /// A longest common subsequence, or a shorter one where that would cost too much.
@@ -30,7 +30,7 @@ type Script = Vec<(usize, usize)>;
 
 impl Alignment {
     /// Pairs items by key, wherever they are; the n-th of a key with the n-th of the same.
-    pub(super) fn by_key<K: std::hash::Hash + Eq>(from: &[K], to: &[K]) -> Self {
+    pub(crate) fn by_key<K: std::hash::Hash + Eq>(from: &[K], to: &[K]) -> Self {
         let prefix = from.iter().zip(to).take_while(|(from, to)| from == to).count();
         // The places of a key are chained: the first that is free, and after each the next one.
         let mut first: HashMap<&K, usize, RandomState> =
@@ -55,23 +55,40 @@ impl Alignment {
 
     /// Pairs items by content: `from` and `to` are their hashes. Equal items are paired by a minimal edit script, then
     /// wherever they are; in each gap of the script the rest is paired in order where `likeness` is above 0 (1 is alike).
-    pub(super) fn by_content(
+    pub(crate) fn by_content(from: &[u64], to: &[u64], likeness: impl FnMut(usize, usize) -> f64) -> Self {
+        Self::by_script(from, to, true, likeness)
+    }
+
+    /// The same, but what moved stays unpaired: pairs ascend on both sides.
+    pub(crate) fn in_place(from: &[u64], to: &[u64], likeness: impl FnMut(usize, usize) -> f64) -> Self {
+        Self::by_script(from, to, false, likeness)
+    }
+
+    fn by_script(
         from: &[u64],
         to: &[u64],
+        elsewhere: bool,
         mut likeness: impl FnMut(usize, usize) -> f64,
     ) -> Self {
         // Ties of the script are broken by side: always the same side first, so that swapped legs give the mirror image.
         if from > to {
-            return Self::by_content_ordered(to, from, &mut |j, i| likeness(i, j)).mirrored();
+            return Self::by_script_ordered(to, from, elsewhere, &mut |j, i| likeness(i, j)).mirrored();
         }
-        Self::by_content_ordered(from, to, &mut likeness)
+        Self::by_script_ordered(from, to, elsewhere, &mut likeness)
     }
 
-    fn by_content_ordered(from: &[u64], to: &[u64], likeness: &mut dyn FnMut(usize, usize) -> f64) -> Self {
+    fn by_script_ordered(
+        from: &[u64],
+        to: &[u64],
+        elsewhere: bool,
+        likeness: &mut dyn FnMut(usize, usize) -> f64,
+    ) -> Self {
         let script = edit_script(from, to);
         let mut pairs = script.clone();
-        let rest = Self::complete(script.clone(), from.len(), to.len());
-        pairs.extend(rest.pairs_elsewhere(from, to));
+        if elsewhere {
+            let rest = Self::complete(script.clone(), from.len(), to.len());
+            pairs.extend(rest.pairs_elsewhere(from, to));
+        }
         let rest = Self::complete(pairs.clone(), from.len(), to.len());
         for (left, right) in gaps(&script, from.len(), to.len()) {
             let left = within(&rest.removed, &left);
@@ -82,12 +99,17 @@ impl Alignment {
     }
 
     /// True if the paired items do not stand in the same order on both sides.
-    pub(super) fn is_moved(&self) -> bool {
+    pub(crate) fn is_moved(&self) -> bool {
         !self.pairs.is_sorted_by_key(|(_, to)| *to)
     }
 
+    /// The pairs that stand in the same order on both sides, as many as can be; the others moved.
+    pub(crate) fn unmoved(&self) -> Vec<(usize, usize)> {
+        if self.is_moved() { longest_increasing(&self.pairs) } else { self.pairs.clone() }
+    }
+
     /// The alignment of these pairs, with what they leave over in sequences of these lengths.
-    pub(super) fn complete(mut pairs: Vec<(usize, usize)>, from: usize, to: usize) -> Self {
+    pub(crate) fn complete(mut pairs: Vec<(usize, usize)>, from: usize, to: usize) -> Self {
         pairs.sort_unstable();
         let rest = |taken: Vec<usize>, length: usize| {
             let mut free = vec![true; length];
@@ -343,8 +365,13 @@ mod tests {
             let back = Alignment::by_content(&to, &from, |i, j| likeness(j, i));
             prop_assert_eq!(there.pairs.len() + there.removed.len(), from.len());
             prop_assert_eq!(there.pairs.len() + there.added.len(), to.len());
+            prop_assert!(there.unmoved().is_sorted_by_key(|(_, to)| *to));
             prop_assert_eq!(&there.mirrored(), &back);
             prop_assert_eq!(exact(&from, &from).is_moved(), false);
+            let in_place = Alignment::in_place(&from, &to, likeness);
+            prop_assert!(!in_place.is_moved());
+            prop_assert_eq!(in_place.pairs.len() + in_place.removed.len(), from.len());
+            prop_assert_eq!(&in_place.mirrored(), &Alignment::in_place(&to, &from, |i, j| likeness(j, i)));
         }
     }
 }

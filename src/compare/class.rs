@@ -84,8 +84,13 @@ pub(super) fn json_in<'a>(text: &'a str, arena: &'a Bump) -> Option<Node<'a>> {
 }
 
 /// A text that sorts as its instant, where it is a timestamp.
-pub(super) fn instant(text: &str) -> Option<i128> {
+pub(crate) fn instant(text: &str) -> Option<i128> {
     timestamp::instant(text)
+}
+
+/// True if the text is `plain` with HTML entities.
+pub(crate) fn is_escaped(text: &str, plain: &str) -> bool {
+    text != plain && entity::decode(text) == plain
 }
 
 fn holds_json(text: &str, array: bool) -> bool {

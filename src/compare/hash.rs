@@ -12,14 +12,14 @@ pub(super) fn hasher() -> impl Hasher {
     FixedState::with_seed(SEED).build_hasher()
 }
 
-pub(super) fn text(text: &str) -> u64 {
+pub(crate) fn text(text: &str) -> u64 {
     let mut state = hasher();
     state.write(text.as_bytes());
     state.finish()
 }
 
 /// One hash of two, in which their order counts: a multiplication to 128 bits, folded.
-pub(super) fn mixed(left: u64, right: u64) -> u64 {
+pub(crate) fn mixed(left: u64, right: u64) -> u64 {
     const LEFT: u64 = 0x9e37_79b9_7f4a_7c15;
     const RIGHT: u64 = 0xd1b5_4a32_d192_ed03;
     let wide = u128::from(left.rotate_left(23) ^ LEFT) * u128::from(right ^ RIGHT);

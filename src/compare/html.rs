@@ -23,7 +23,7 @@ pub use mask::Mask;
 
 use super::difference::{Class, Collector, Kind, Limit, Sides};
 use super::rules::Rules;
-use tree::Element;
+pub(crate) use tree::{Child, Element};
 use walk::Place;
 
 /// Bytes that the trees take for four bytes of the pages, if there is more markup than text.
@@ -66,6 +66,14 @@ pub(super) fn fragments(from: &str, to: &str, path: &str, at: &str, collector: &
         tree::read(page, rules, &arena)
     };
     trees(read(from), read(to), &Place::within(path, at), &arena, collector);
+}
+
+/// The page's tree, as the comparison reads it; None if it nests more deeply than the rules allow.
+pub(crate) fn page<'t>(text: &str, rules: &Rules, arena: &'t Bump) -> Option<Element<'t>> {
+    if depth::is_deep(text, rules.limits().depth) {
+        return None;
+    }
+    tree::read(sink::document(text, arena), rules, arena)
 }
 
 /// An arena with room for both trees. One that grows doubles, and so would hold up to twice as much; what is not used

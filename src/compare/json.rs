@@ -13,8 +13,11 @@ mod shape;
 mod walk;
 
 pub(super) use array::KEYS;
-pub(super) use node::{Node, Value};
-pub(super) use parse::{ParseError, parse, parse_prefix};
+pub(crate) use array::aligned;
+pub(crate) use node::{Node, Value};
+pub(crate) use parse::parse;
+pub(super) use parse::{ParseError, parse_prefix};
+pub(crate) use rename::{is_one_name, is_one_value};
 
 use bumpalo::Bump;
 

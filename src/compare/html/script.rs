@@ -10,13 +10,13 @@ const ASSIGNMENTS: usize = 64;
 
 /// A script's content.
 #[derive(Clone, Copy)]
-pub(super) struct Script<'t> {
+pub(crate) struct Script<'t> {
     /// As written.
-    pub(super) text: &'t str,
+    pub(crate) text: &'t str,
     /// The code, with white space folded and a mark in place of each piece of data.
-    pub(super) code: &'t str,
+    pub(crate) code: &'t str,
     /// The data by the name it is assigned to; without a name if it is all there is.
-    pub(super) data: &'t [(&'t str, Node<'t>)],
+    pub(crate) data: &'t [(&'t str, Node<'t>)],
 }
 
 impl<'t> Script<'t> {

@@ -16,25 +16,25 @@ use crate::compare::rules::Rules;
 const RENDERED_BYTES: usize = 600;
 /// What an element contains.
 #[derive(Clone, Copy)]
-pub(super) enum Child<'t> {
+pub(crate) enum Child<'t> {
     Element(&'t Element<'t>),
     /// Folded text; never empty.
     Text(Text<'t>),
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Text<'t> {
-    pub(super) text: &'t str,
+pub(crate) struct Text<'t> {
+    pub(crate) text: &'t str,
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Element<'t> {
-    pub(super) tag: &'t str,
+pub(crate) struct Element<'t> {
+    pub(crate) tag: &'t str,
     /// Sorted by name; a class list is sorted, too; volatile tokens are masked.
-    pub(super) attributes: &'t [(&'t str, &'t str)],
-    pub(super) children: &'t [Child<'t>],
+    pub(crate) attributes: &'t [(&'t str, &'t str)],
+    pub(crate) children: &'t [Child<'t>],
     /// A script's content, in place of children.
-    pub(super) script: Option<&'t Script<'t>>,
+    pub(crate) script: Option<&'t Script<'t>>,
     hash: u64,
 }
 
@@ -164,7 +164,7 @@ impl<'t> Element<'t> {
         self.hash
     }
 
-    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
     }
 

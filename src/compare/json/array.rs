@@ -107,12 +107,32 @@ impl Walk<'_, '_> {
         if unordered || cells > self.collector.work_left() || !self.collector.spend(cells) {
             return Alignment::by_key(&from_hashes, &to_hashes);
         }
-        let alone = from.len() == 1 && to.len() == 1;
-        Alignment::by_content(&from_hashes, &to_hashes, |i, j| match (from.get(i), to.get(j)) {
-            (Some(from), Some(to)) => likeness(from, to, alone),
-            _ => 0.0,
-        })
+        by_content(from, to, &from_hashes, &to_hashes)
     }
+}
+
+/// Pairs the items of two arrays as the comparison does where no rule says how. `work`: the cells it may still take.
+pub(crate) fn aligned(from: &[Node<'_>], to: &[Node<'_>], work: &mut usize) -> Alignment {
+    if let Some(key) = detect_key(from, to) {
+        return Alignment::by_key(&keys(from, key), &keys(to, key));
+    }
+    let hashes = |side: &[Node<'_>]| side.iter().map(Node::hash).collect::<Vec<_>>();
+    let (from_hashes, to_hashes) = (hashes(from), hashes(to));
+    match work.checked_sub(from.len().saturating_mul(to.len()).min(CELLS)) {
+        Some(left) => {
+            *work = left;
+            by_content(from, to, &from_hashes, &to_hashes)
+        }
+        None => Alignment::by_key(&from_hashes, &to_hashes),
+    }
+}
+
+fn by_content(from: &[Node<'_>], to: &[Node<'_>], from_hashes: &[u64], to_hashes: &[u64]) -> Alignment {
+    let alone = from.len() == 1 && to.len() == 1;
+    Alignment::by_content(from_hashes, to_hashes, |i, j| match (from.get(i), to.get(j)) {
+        (Some(from), Some(to)) => likeness(from, to, alone),
+        _ => 0.0,
+    })
 }
 
 /// How many items a detected key pairs; by content, if there is none.

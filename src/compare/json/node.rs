@@ -16,14 +16,14 @@ const SEARCHED: usize = 32;
 
 /// A value and the hash of its structure: equal values hash alike, whatever their spelling and the order of members.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::compare) struct Node<'a> {
+pub(crate) struct Node<'a> {
     hash: u64,
     value: Value<'a>,
 }
 
 /// A JSON value. Numbers stay text, as written.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::compare) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Null,
     Bool(bool),
     Number(&'a str),
@@ -35,49 +35,49 @@ pub(in crate::compare) enum Value<'a> {
 
 /// One member of an object.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::compare) struct Member<'a> {
-    pub(in crate::compare) name: &'a str,
+pub(crate) struct Member<'a> {
+    pub(crate) name: &'a str,
     name_hash: u64,
-    pub(in crate::compare) node: Node<'a>,
+    pub(crate) node: Node<'a>,
 }
 
 // === impl Node ===
 
 impl<'a> Node<'a> {
     /// Takes the hash.
-    pub(in crate::compare) fn new(value: Value<'a>) -> Self {
+    pub(crate) fn new(value: Value<'a>) -> Self {
         Self { hash: structural_hash(&value), value }
     }
 
-    pub(in crate::compare) fn hash(&self) -> u64 {
+    pub(crate) fn hash(&self) -> u64 {
         self.hash
     }
 
-    pub(in crate::compare) fn value(&self) -> &Value<'a> {
+    pub(crate) fn value(&self) -> &Value<'a> {
         &self.value
     }
 
     /// True if nothing would be reported between the two.
-    pub(in crate::compare) fn same(&self, other: &Node<'_>) -> bool {
+    pub(crate) fn same(&self, other: &Node<'_>) -> bool {
         // The hash rules out; only the comparison rules in.
         self.hash == other.hash && self.value.same(&other.value)
     }
 
     /// The last member of that name, as most parsers take it.
-    pub(in crate::compare) fn member(&self, name: &str) -> Option<&Node<'a>> {
+    pub(crate) fn member(&self, name: &str) -> Option<&Node<'a>> {
         let Value::Object(members) = &self.value else { return None };
         members.iter().rev().find(|member| member.name == name).map(|member| &member.node)
     }
 
-    pub(in crate::compare) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)
     }
 
-    pub(in crate::compare) fn is_empty_array(&self) -> bool {
+    pub(crate) fn is_empty_array(&self) -> bool {
         matches!(&self.value, Value::Array(items) if items.is_empty())
     }
 
-    pub(in crate::compare) fn is_filled_array(&self) -> bool {
+    pub(crate) fn is_filled_array(&self) -> bool {
         matches!(&self.value, Value::Array(items) if !items.is_empty())
     }
 
@@ -120,7 +120,7 @@ impl<'a> Node<'a> {
     }
 
     /// Compact JSON, cut soon after the length that a difference shows.
-    pub(in crate::compare) fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let mut text = String::new();
         self.write(&mut text);
         text
@@ -161,7 +161,7 @@ impl<'a> Node<'a> {
 
 impl Value<'_> {
     /// The JSON type's name.
-    pub(in crate::compare) fn type_name(&self) -> &'static str {
+    pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "boolean",
@@ -198,7 +198,7 @@ impl Value<'_> {
 // === impl Member ===
 
 impl<'a> Member<'a> {
-    pub(in crate::compare) fn new(name: &'a str, node: Node<'a>) -> Self {
+    pub(crate) fn new(name: &'a str, node: Node<'a>) -> Self {
         Self { name_hash: hash::text(name), name, node }
     }
 

@@ -10,7 +10,7 @@ use super::node::{Member, Node, Value};
 
 /// Why text is no JSON document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(in crate::compare) enum ParseError {
+pub(crate) enum ParseError {
     /// Not JSON.
     #[error("{reason} at byte {at}")]
     Syntax {
@@ -40,11 +40,7 @@ struct Parser<'a> {
 }
 
 /// Parses a document and nothing after it.
-pub(in crate::compare) fn parse<'a>(
-    text: &'a str,
-    depth: usize,
-    arena: &'a Bump,
-) -> Result<Node<'a>, ParseError> {
+pub(crate) fn parse<'a>(text: &'a str, depth: usize, arena: &'a Bump) -> Result<Node<'a>, ParseError> {
     let mut parser = Parser::new(text, depth, arena);
     let node = parser.root()?;
     parser.space();

@@ -73,6 +73,16 @@ fn evidence(old: &str, removed: &[Single<'_>], new: &str, added: &[Single<'_>]) 
     all(mostly_equal).then_some(Evidence::Elements)
 }
 
+/// True if the names differ in case, separators and plural only.
+pub(crate) fn is_one_name(old: &str, new: &str) -> bool {
+    folded(old) == folded(new)
+}
+
+/// True if the values are the same, and not by chance.
+pub(crate) fn is_one_value(from: &Node<'_>, to: &Node<'_>) -> bool {
+    from.same(to) && is_telling(from)
+}
+
 /// A name without case, separators and plural.
 fn folded(name: &str) -> String {
     let plain: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
