@@ -11,6 +11,8 @@
 
 mod adversity;
 mod both_stores;
+mod browser;
+mod browser_rig;
 mod cli_operate;
 mod client;
 mod command;
