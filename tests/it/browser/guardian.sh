@@ -3,13 +3,13 @@
 
 command -v chromedriver >/dev/null || exit 1
 home=$(mktemp -d "${TMPDIR:-/tmp}/flipgate-browser.XXXXXX") || exit 1
-# Its end is the end of standard input, not a signal meant for the tests.
-trap '' HUP INT TERM
 
 # Whatever a browser keeps, its profile above all, lands there.
 export HOME="$home" TMPDIR="$home" XDG_CONFIG_HOME="$home/config" XDG_CACHE_HOME="$home/cache"
 chromedriver --port=0 --log-level=SEVERE </dev/null 2>/dev/null &
 driver=$!
+# Our end is the end of standard input, not a signal meant for the tests.
+trap '' HUP INT TERM
 # Whoever reads shall see the end of chromedriver, not ours.
 exec >/dev/null
 
