@@ -57,6 +57,38 @@ need_postgresql() {
     has_postgresql || die "PostgreSQL was installed, yet initdb is in none of the usual places"
 }
 
+has_chromium() {
+    command -v chromedriver >/dev/null && { command -v chromium || command -v google-chrome; } >/dev/null
+}
+
+need_chromium() {
+    has_chromium && return
+    need_apt "Chromium (the admin page is tested in it)" 'brew install --cask chromium chromedriver' \
+        chromium chromium-driver
+    has_chromium || die "Chromium was installed, yet chromium or chromedriver is not on PATH"
+}
+
+need_npm() {
+    command -v npm >/dev/null && return
+    need_apt "npm (what checks the admin page comes by it)" 'brew install node' npm nodejs
+}
+
+# Installs what scripts/npm pins into target/npm, unless just that is there. (It is marked inside node_modules, which npm
+# deletes first: a broken-off installation is none.)
+need_axe() {
+    local root from to mark
+    root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+    from=$root/scripts/npm to=$root/target/npm mark=$root/target/npm/node_modules/.installed
+    cmp -s "$from/package-lock.json" "$mark" && return
+    need_npm
+    printf 'installing axe-core into target/npm\n' >&2
+    mkdir -p "$to"
+    cp "$from/package.json" "$from/package-lock.json" "$to/"
+    npm ci --prefix "$to" --ignore-scripts --no-audit --no-fund --silent </dev/null >&2 ||
+        die "npm could not install axe-core; \`npm ci\` in $to shows why"
+    cp "$from/package-lock.json" "$mark"
+}
+
 need_pgloader() {
     command -v pgloader >/dev/null && return
     need_apt "pgloader (one of the benchmark's contenders)" 'brew install pgloader' pgloader

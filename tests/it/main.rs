@@ -12,6 +12,8 @@
 mod access;
 mod adversity;
 mod both_stores;
+mod browser;
+mod browser_rig;
 mod cli_operate;
 mod client;
 mod command;
