@@ -68,6 +68,16 @@ impl<'y> Service<'y> {
         self.get(key).as_str().unwrap_or_else(|| panic!("{}: no {key}", self.0))
     }
 
+    /// The files that its command and its variables name, as the container sees them.
+    fn places(&self) -> Vec<&'y str> {
+        let variables = self.map("environment").into_iter().filter_map(|(_, value)| value.as_str());
+        let words = self.list("command").into_iter().chain(variables);
+        words
+            .map(|word| word.strip_prefix("sqlite:").unwrap_or(word))
+            .filter(|w| w.starts_with('/'))
+            .collect()
+    }
+
     fn map(&self, key: &str) -> Vec<(&'y str, &'y Yaml)> {
         let pairs = self.get(key).as_hash().into_iter().flatten();
         pairs.map(|(name, value)| (name.as_str().unwrap(), value)).collect()
@@ -148,6 +158,12 @@ fn what_compose_mounts_is_there_and_declared() {
         for secret in service.list("secrets") {
             let file = compose.0["secrets"][secret]["file"].as_str().unwrap_or_else(|| panic!("{secret}"));
             assert!(repository().join(file).exists(), "{file} does not exist");
+        }
+        for place in service.places() {
+            let mounted = service.list("volumes").into_iter().filter_map(|volume| volume.split(':').nth(1));
+            let secrets = service.list("secrets").into_iter().map(|secret| format!("/run/secrets/{secret}"));
+            let mut known = mounted.map(str::to_owned).chain(secrets);
+            assert!(known.any(|known| place.starts_with(&known)), "{}: nothing is at {place}", service.0);
         }
         for (other, condition) in service.map("depends_on") {
             let other = compose.service(other);
