@@ -89,6 +89,13 @@ need_axe() {
     cp "$from/package-lock.json" "$mark"
 }
 
+# Runs compose.yaml's traffic in one test, which says SKIPPED without it: worth a small package, not a failed set-up.
+want_busybox() {
+    command -v busybox >/dev/null && return
+    command -v apt-get >/dev/null || return 0
+    (need_apt 'busybox (for the traffic of compose.yaml)' '' busybox) || echo 'warning: busybox is missing' >&2
+}
+
 need_pgloader() {
     command -v pgloader >/dev/null && return
     need_apt "pgloader (one of the benchmark's contenders)" 'brew install pgloader' pgloader

@@ -7,6 +7,7 @@
 mod client;
 mod defects;
 mod traffic;
+mod write;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ const TOLD: usize = 20;
   flipgate demo                                   three planted defects, found; then look around
   flipgate demo --clean --once                    no defects: ends with 0
   flipgate demo --library library.db --clean --once
+  flipgate demo --write-library library.db        only the generated library, for a set-up of your own
 
 Ends with 0 if both stores answer alike, 1 if differences were found, 3 if it could not run. The library is copied,
 never written to.")]
@@ -53,6 +55,9 @@ pub struct Arguments {
     /// Stop after the traffic
     #[arg(long)]
     once: bool,
+    /// Write the generated library to this file and stop; one that is there stays as it is
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["library", "clean", "once", "listen", "admin_listen"])]
+    write_library: Option<PathBuf>,
     /// Where clients connect [default: 127.0.0.1:8080; any free port with --once]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
@@ -84,6 +89,9 @@ struct Demo {
 /// Runs the demo until it is done, or until it is stopped.
 pub async fn run(arguments: Arguments) -> ExitCode {
     telemetry::init("warn");
+    if let Some(path) = &arguments.write_library {
+        return write::run(path, arguments.rows);
+    }
     let stopped = stop_signal();
     tokio::pin!(stopped);
     let shown = tokio::select! {

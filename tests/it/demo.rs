@@ -1,5 +1,6 @@
 //! `flipgate demo`: the main job, as a newcomer runs it.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::client;
+use crate::command::flipgate;
 use crate::harness::{shared, wait_until};
 
 fn demo(arguments: &[&str]) -> Command {
@@ -60,6 +62,28 @@ async fn a_library_that_is_none_is_named() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("Cargo.toml cannot be copied"), "{said}");
+}
+
+#[tokio::test]
+async fn the_library_alone_is_written_once_and_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, missing) = (directory.path().join("library.db"), directory.path().join("none/library.db"));
+    let write = async |path: &Path| {
+        let path = path.to_str().unwrap();
+        flipgate(&["demo", "--rows", "7", "--write-library", path]).await
+    };
+    for said in ["7 generated records", "is there and stays as it is"] {
+        let told = write(&path).await;
+        assert!(told.code == 0 && told.out.contains(said), "{told:?}");
+        let records: i64 = rusqlite::Connection::open(&path)
+            .unwrap()
+            .query_row("SELECT count(*) FROM content", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(records, 7);
+    }
+    write(&missing).await.assert_one_sentence(3, "cannot be written");
+    let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["library.db"], "more than the library is left");
 }
 
 #[tokio::test]

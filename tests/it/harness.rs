@@ -180,7 +180,7 @@ impl Setup {
 }
 
 /// `flipgate: proxy http://127.0.0.1:PORT admin http://127.0.0.1:PORT`
-fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+pub(crate) fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     let (proxy, admin) = line.strip_prefix("flipgate: proxy http://")?.split_once(" admin http://")?;
     Some((proxy.parse().ok()?, admin.trim_end_matches('/').parse().ok()?))
 }

@@ -29,6 +29,7 @@ mod flip;
 mod gate;
 mod harness;
 mod hostile_evidence;
+mod image;
 mod killed;
 mod lag_and_noise;
 mod metrics;

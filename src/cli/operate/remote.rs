@@ -26,6 +26,8 @@ const TOKEN_LEAST: usize = 6;
 /// What the token must open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
+    /// What is open to everybody: none is looked for.
+    Nothing,
     /// Reading: the read-only token will do.
     Read,
     /// Everything.
@@ -40,6 +42,13 @@ pub(super) struct Remote {
     patience: Duration,
 }
 
+/// An answer of success, and the call that it is to.
+struct Taken {
+    call: String,
+    status: StatusCode,
+    reply: Reply,
+}
+
 // === impl Remote ===
 
 impl Remote {
@@ -51,7 +60,12 @@ impl Remote {
         let environment = Environment::of_process();
         let url = flags.admin.clone().or_else(|| environment.get("FLIPGATE_ADMIN"));
         let base = base(url.as_deref().unwrap_or(DEFAULT)).map_err(Failure::Unusable)?;
-        let token = token(flags.token_file.as_deref(), &environment, reach).map_err(Failure::Unusable)?;
+        let token = match reach {
+            Reach::Nothing => None,
+            Reach::Read | Reach::Change => {
+                token(flags.token_file.as_deref(), &environment, reach).map_err(Failure::Unusable)?
+            }
+        };
         Ok(Remote { base, token, patience: PATIENCE })
     }
 
@@ -71,7 +85,26 @@ impl Remote {
         self.ask(Method::POST, path, Some(document.to_string().into())).await
     }
 
+    /// Asks whether it runs.
+    ///
+    /// # Errors
+    /// [`Failure`] in one sentence.
+    pub(super) async fn health(&self) -> Result<(), Failure> {
+        let taken = self.take(Method::GET, "/healthz", None).await?;
+        if taken.reply.bytes.trim_ascii() == b"ok" { Ok(()) } else { Err(taken.not("flipgate's health")) }
+    }
+
     async fn ask(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Reply, Failure> {
+        let taken = self.take(method, path, body).await?;
+        if taken.reply.document.is_object() {
+            Ok(taken.reply)
+        } else {
+            Err(taken.not("a document of flipgate's"))
+        }
+    }
+
+    /// Gives an answer that says success, whatever is in it.
+    async fn take(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Taken, Failure> {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         let call = format!("{method} {url}");
@@ -89,14 +122,7 @@ impl Remote {
             let in_doubt = changes && status.is_server_error() && reply.detail().is_none();
             return Err(if in_doubt { failure.in_doubt() } else { failure });
         }
-        if !reply.document.is_object() {
-            let why = format!(
-                "{call} answered {status} with something else than a document of flipgate's; check that --admin or \
-                 FLIPGATE_ADMIN names its admin side"
-            );
-            return Err(Failure::CouldNotRun(why));
-        }
-        Ok(reply)
+        Ok(Taken { call, status, reply })
     }
 
     async fn exchange(&self, request: Request) -> Result<(StatusCode, Bytes), ClientError> {
@@ -153,6 +179,18 @@ impl Remote {
     }
 }
 
+// === impl Taken ===
+
+impl Taken {
+    /// It holds something else than what was asked for.
+    fn not(&self, wanted: &str) -> Failure {
+        Failure::CouldNotRun(format!(
+            "{} answered {} with something else than {wanted}; check that --admin or FLIPGATE_ADMIN names its admin side",
+            self.call, self.status
+        ))
+    }
+}
+
 /// The URL below which the admin side's paths lie. What was given is not repeated: it may hold a password.
 fn base(text: &str) -> Result<Url, String> {
     let wrong = |why: &str| format!("--admin or FLIPGATE_ADMIN {why}; write it as in {DEFAULT}");
@@ -182,7 +220,7 @@ fn token(file: Option<&Path>, environment: &Environment, reach: Reach) -> Result
     }
     match reach {
         Reach::Read => Ok(environment.secret("FLIPGATE_ADMIN_READ_TOKEN")),
-        Reach::Change => Ok(None),
+        Reach::Change | Reach::Nothing => Ok(None),
     }
 }
 

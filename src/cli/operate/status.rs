@@ -17,8 +17,12 @@ use crate::telemetry;
 #[derive(Debug, Args)]
 #[command(after_help = after_help!("  flipgate status
   flipgate status --admin https://gate.example --token-file read-token
-  flipgate status --format json | jq .primary"))]
+  flipgate status --format json | jq .primary
+  flipgate status --healthz"))]
 pub(in crate::cli) struct Arguments {
+    /// Only tell whether it runs, by `/healthz` and without a token, as a container's health check does
+    #[arg(long, conflicts_with_all = ["format", "token_file"])]
+    healthz: bool,
     #[command(flatten)]
     flags: Flags,
 }
@@ -51,7 +55,13 @@ struct Route<'d> {
 
 pub(in crate::cli) async fn run(arguments: &Arguments) -> ExitCode {
     telemetry::init("warn");
-    ended(told(&arguments.flags).await, arguments.flags.format)
+    let told = if arguments.healthz { health(&arguments.flags).await } else { told(&arguments.flags).await };
+    ended(told, arguments.flags.format)
+}
+
+async fn health(flags: &Flags) -> Result<Vec<u8>, Failure> {
+    Remote::of(flags, Reach::Nothing)?.health().await?;
+    Ok(b"flipgate runs\n".to_vec())
 }
 
 async fn told(flags: &Flags) -> Result<Vec<u8>, Failure> {

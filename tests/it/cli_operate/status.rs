@@ -1,10 +1,14 @@
 //! `status`: of a running flipgate, and of documents from other versions.
 
+use std::net::SocketAddr;
+
 use insta::assert_snapshot;
 use serde_json::json;
 
 use super::{at, everything, on, reply, scripted, two_stores, unready};
+use crate::command::{Told, command};
 use crate::harness::Setup;
+use crate::upstream::{Reply, Upstream};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_of_a_running_flipgate_is_a_table() {
@@ -64,4 +68,32 @@ async fn the_status_of_another_version_is_told_as_far_as_it_goes() {
         assert_eq!((told.code, told.err.as_str()), (0, ""), "{status}: {told:?}");
         assert!(told.out.starts_with("primary"), "{told:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_it_runs_is_told_without_a_token() {
+    let (from, to) = two_stores().await;
+    let setup = Setup::between(&from.url(), &to.url()).environment("FLIPGATE_ADMIN_TOKEN", "hush-full");
+    let flipgate = setup.start().await;
+    let mut healthz = command(&["status", "--healthz"]);
+    healthz.env("FLIPGATE_ADMIN", format!("http://{}", flipgate.admin));
+    // A token that cannot be had must not make what runs look ill.
+    healthz.env("FLIPGATE_ADMIN_TOKEN_FILE", "/none/such");
+    let told = Told::of(healthz.output().await.unwrap());
+    assert_eq!((told.code, told.out.as_str(), told.err.as_str()), (0, "flipgate runs\n", ""), "{told:?}");
+    for (reply, said) in [
+        (Reply::status(503), "answered 503"),
+        (Reply::json("{}"), "something else than flipgate's health"),
+        (Reply::status(200), "something else than flipgate's health"),
+    ] {
+        let other = Upstream::always(reply).await;
+        at(&other.url(), &["status", "--healthz"]).await.assert_one_sentence(3, said);
+    }
+    let nobody = format!("http://{}", closed_port());
+    at(&nobody, &["status", "--healthz"]).await.assert_one_sentence(3, "start flipgate");
+}
+
+/// An address at which nobody listens.
+fn closed_port() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
