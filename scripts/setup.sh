@@ -62,6 +62,19 @@ need_pgloader() {
     need_apt "pgloader (one of the benchmark's contenders)" 'brew install pgloader' pgloader
 }
 
+need_prometheus() {
+    command -v prometheus >/dev/null && command -v promtool >/dev/null && return
+    # Debian's package would start a server of its own, which nobody asked for: only the programs are wanted.
+    need_apt "Prometheus (tests ask it every dashboard's queries)" 'brew install prometheus' prometheus
+    as_root systemctl disable --now prometheus </dev/null >/dev/null 2>&1 || true
+    command -v promtool >/dev/null || die "Prometheus was installed, yet promtool is not in the PATH"
+}
+
+need_npm() {
+    command -v npm >/dev/null && return
+    need_apt "npm (the dashboards are checked against Grafana's types)" 'brew install node' npm
+}
+
 need_c_compiler() {
     command -v cc >/dev/null && return
     need_apt "a C compiler (SQLite and the TLS library are built from C)" 'xcode-select --install' gcc libc6-dev
