@@ -70,22 +70,22 @@ need_chromium() {
 
 need_npm() {
     command -v npm >/dev/null && return
-    need_apt "npm (what checks the admin page comes by it)" 'brew install node' npm nodejs
+    need_apt "npm (what checks the admin page and the dashboards comes by it)" 'brew install node' npm nodejs
 }
 
 # Installs what scripts/npm pins into target/npm, unless just that is there. (It is marked inside node_modules, which npm
 # deletes first: a broken-off installation is none.)
-need_axe() {
+need_npm_packages() {
     local root from to mark
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
     from=$root/scripts/npm to=$root/target/npm mark=$root/target/npm/node_modules/.installed
     cmp -s "$from/package-lock.json" "$mark" && return
     need_npm
-    printf 'installing axe-core into target/npm\n' >&2
+    printf 'installing axe-core, typescript and Grafana'\''s types into target/npm\n' >&2
     mkdir -p "$to"
     cp "$from/package.json" "$from/package-lock.json" "$to/"
     npm ci --prefix "$to" --ignore-scripts --no-audit --no-fund --silent </dev/null >&2 ||
-        die "npm could not install axe-core; \`npm ci\` in $to shows why"
+        die "npm could not install what scripts/npm pins; \`npm ci\` in $to shows why"
     cp "$from/package-lock.json" "$mark"
 }
 
@@ -99,6 +99,14 @@ want_busybox() {
 need_pgloader() {
     command -v pgloader >/dev/null && return
     need_apt "pgloader (one of the benchmark's contenders)" 'brew install pgloader' pgloader
+}
+
+need_prometheus() {
+    command -v prometheus >/dev/null && command -v promtool >/dev/null && return
+    # Debian's package would start a server of its own, which nobody asked for: only the programs are wanted.
+    need_apt "Prometheus (tests ask it every dashboard's queries)" 'brew install prometheus' prometheus
+    as_root systemctl disable --now prometheus </dev/null >/dev/null 2>&1 || true
+    command -v promtool >/dev/null || die "Prometheus was installed, yet promtool is not in the PATH"
 }
 
 need_c_compiler() {

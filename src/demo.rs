@@ -11,6 +11,7 @@ mod write;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -39,6 +40,7 @@ const TOLD: usize = 20;
   flipgate demo --clean --once                    no defects: ends with 0
   flipgate demo --library library.db --clean --once
   flipgate demo --write-library library.db        only the generated library, for a set-up of your own
+  flipgate demo --traffic                         reads go on until it is stopped, so that dashboards stay filled
 
 Ends with 0 if both stores answer alike, 1 if differences were found, 3 if it could not run. The library is copied,
 never written to.")]
@@ -58,6 +60,12 @@ pub struct Arguments {
     /// Write the generated library to this file and stop; one that is there stays as it is
     #[arg(long, value_name = "FILE", conflicts_with_all = ["library", "clean", "once", "listen", "admin_listen"])]
     write_library: Option<PathBuf>,
+    /// Go on sending reads until it is stopped
+    #[arg(long, conflicts_with = "once")]
+    traffic: bool,
+    /// Reads a second that go on
+    #[arg(long, default_value_t = 10, requires = "traffic", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rate: u32,
     /// Where clients connect [default: 127.0.0.1:8080; any free port with --once]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
@@ -83,6 +91,8 @@ struct Demo {
     app: App,
     cluster: Cluster,
     sqlite: PathBuf,
+    /// Every read of the dashboard, once they are known.
+    targets: Arc<Vec<String>>,
     _directory: tempfile::TempDir,
 }
 
@@ -104,8 +114,11 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Err(error) => return failed(COULD_NOT_RUN, &format!("{error:#}")),
     };
     if !arguments.once {
-        demo.tell_where();
-        stopped.await;
+        demo.tell_where(&arguments);
+        tokio::select! {
+            () = &mut stopped => {}
+            () = demo.go_on(&arguments) => {}
+        }
     }
     match demo.tear_down().await {
         Ok(()) => ExitCode::from(code),
@@ -114,7 +127,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
 }
 
 async fn bring_up_and_show(arguments: &Arguments) -> anyhow::Result<(Demo, u8)> {
-    let demo = Demo::bring_up(arguments).await?;
+    let mut demo = Demo::bring_up(arguments).await?;
     let code = demo.show().await?;
     Ok((demo, code))
 }
@@ -147,13 +160,14 @@ impl Demo {
             }
         }
         let app = App::start(config(arguments, &sqlite, &url, directory.path())?).await?;
-        Ok(Demo { app, cluster, sqlite, _directory: directory })
+        Ok(Demo { app, cluster, sqlite, targets: Arc::default(), _directory: directory })
     }
 
     /// Sends the traffic and tells what it brought to light; gives the exit code.
-    async fn show(&self) -> anyhow::Result<u8> {
+    async fn show(&mut self) -> anyhow::Result<u8> {
         let started = Instant::now();
-        let requests = traffic::send_all(&self.app, &self.sqlite).await?;
+        self.targets = Arc::new(traffic::targets(self.app.proxy_address, &self.sqlite).await?);
+        let requests = traffic::send_all(&self.app, &self.targets).await?;
         if !self.app.settle(SETTLE).await {
             let pending = self.app.shared.metrics.pending();
             bail!("{pending} comparisons were not done {SETTLE:?} after the last request");
@@ -177,11 +191,22 @@ impl Demo {
         Ok(tally.code())
     }
 
-    fn tell_where(&self) {
+    /// Sends reads until it is dropped, if that is asked for. Never ends.
+    async fn go_on(&self, arguments: &Arguments) {
+        if !arguments.traffic {
+            return std::future::pending().await;
+        }
+        traffic::go_on(self.app.proxy_address, &self.targets, arguments.rate).await
+    }
+
+    fn tell_where(&self, arguments: &Arguments) {
         let App { proxy_address, admin_address, .. } = &self.app;
         println!("\nproxy      http://{proxy_address}");
         println!("admin      http://{admin_address}/api/status  http://{admin_address}/api/findings");
         println!("metrics    http://{admin_address}/metrics");
+        if arguments.traffic {
+            println!("traffic    {} reads a second go on", arguments.rate);
+        }
         println!("Stop with Ctrl-C.");
     }
 

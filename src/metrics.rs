@@ -5,8 +5,11 @@
 mod accounting;
 mod admin;
 mod cutovers;
+mod initial;
+mod process;
+mod routes;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -18,17 +21,16 @@ use self::accounting::Accounting;
 use self::admin::Admin;
 pub use self::admin::Login;
 use self::cutovers::Cutovers;
-use crate::backend::Role;
+use self::process::Process;
+use self::routes::RouteSeries;
 use crate::ledger::outcome::{Outcome, Reason};
 use crate::side::{Pair, Side};
 
-/// 1 ms to 30 s: from an answer out of memory to the longest a client waits.
-const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// Comparisons run from microseconds (equal bytes) to seconds (a full body at its limits).
 const COMPARE_SECONDS: &[f64] = &[0.00001, 0.0001, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
-/// Time of *to* over time of *from*; 1 is equal.
-const RATIO: &[f64] = &[0.1, 0.25, 0.5, 0.67, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0, 4.0, 10.0];
-
+/// What flipgate itself takes: tens of microseconds, up to as long as a request waits for a place at a slow backend.
+const OVERHEAD_SECONDS: &[f64] =
+    &[0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
 /// The registry and every series in it.
 #[derive(Debug)]
 pub struct Metrics {
@@ -36,6 +38,7 @@ pub struct Metrics {
     names: Pair<String>,
     accounting: Accounting,
     routes: Vec<RouteSeries>,
+    overhead_seconds: Histogram,
     differences: IntCounterVec,
     compare_seconds: Histogram,
     compare_bytes: IntCounter,
@@ -60,15 +63,6 @@ pub struct Metrics {
     admin: Admin,
 }
 
-/// The series of one route, looked up once.
-#[derive(Debug)]
-struct RouteSeries {
-    label: String,
-    request_seconds: Histogram,
-    leg_seconds: Pair<[Histogram; 2]>,
-    latency_ratio: Histogram,
-}
-
 // === impl Metrics ===
 
 impl Metrics {
@@ -80,44 +74,26 @@ impl Metrics {
         let registry = Registry::new();
         let accounting = Accounting::new()?;
         registry.register(Box::new(accounting.clone()))?;
-        let request_seconds = histograms(
-            &registry,
-            "flipgate_request_seconds",
-            "Time from a client's request to the last byte of its answer, in seconds.",
-            &["route"],
-            SECONDS,
-        )?;
-        let leg_seconds = histograms(
-            &registry,
-            "flipgate_leg_seconds",
-            "Time from sending a request to a backend to its last byte, less time blocked on the client, in seconds.",
-            &["route", "backend", "role"],
-            SECONDS,
-        )?;
-        let latency_ratio = histograms(
-            &registry,
-            "flipgate_latency_ratio",
-            "Time of the second backend over the time of the first for the same request.",
-            &["route"],
-            RATIO,
-        )?;
         let labels = routes.to_vec();
-        let routes = routes
-            .iter()
-            .map(|label| RouteSeries::new(label, &names, &request_seconds, &leg_seconds, &latency_ratio))
-            .collect();
+        let routes = RouteSeries::all(&registry, &names, routes)?;
         let build_info = IntGaugeVec::new(
             Opts::new("flipgate_build_info", "Always 1; the version is the label."),
             &["version"],
         )?;
         registry.register(Box::new(build_info.clone()))?;
         build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let compare_opts =
-            HistogramOpts::new("flipgate_compare_seconds", "Time a comparison took, in seconds.")
-                .buckets(COMPARE_SECONDS.to_vec());
-        Ok(Metrics {
+        registry.register(Box::new(Process::new(SystemTime::now())?))?;
+        let overhead_help = "Time of a compared request that flipgate took itself, in seconds: until it was sent to the \
+                             primary (waiting for a place there included), and after the last byte of the answer.";
+        let metrics = Metrics {
             accounting,
             routes,
+            overhead_seconds: histogram(
+                &registry,
+                "flipgate_overhead_seconds",
+                overhead_help,
+                OVERHEAD_SECONDS,
+            )?,
             differences: registered(
                 &registry,
                 IntCounterVec::new(
@@ -125,7 +101,12 @@ impl Metrics {
                     &["route", "kind", "class"],
                 )?,
             )?,
-            compare_seconds: registered(&registry, Histogram::with_opts(compare_opts)?)?,
+            compare_seconds: histogram(
+                &registry,
+                "flipgate_compare_seconds",
+                "Time a comparison took, in seconds.",
+                COMPARE_SECONDS,
+            )?,
             compare_bytes: registered(
                 &registry,
                 IntCounter::new("flipgate_compare_bytes_total", "Bytes of bodies compared, both legs.")?,
@@ -199,13 +180,16 @@ impl Metrics {
             admin: Admin::new(&registry)?,
             names,
             registry,
-        })
+        };
+        metrics.begin_at_zero();
+        Ok(metrics)
     }
 
     /// Counts one request; its outcome is counted afterwards.
     pub fn request(&self, route: usize, method: &str, code: u16, primary: Option<Side>) {
         let primary = primary.map_or("none", |side| self.names.get(side).as_str());
-        let code = code.to_string();
+        // A backend may answer with any number of three digits.
+        let code = if (100..600).contains(&code) { code.to_string() } else { "other".to_owned() };
         self.accounting.request([self.label(route), method, &code, primary]);
     }
 
@@ -219,32 +203,9 @@ impl Metrics {
         self.differences.with_label_values(&[self.label(route), kind, class]).inc();
     }
 
-    /// Observes the time a client waited for its whole answer.
-    pub fn request_time(&self, route: usize, time: Duration) {
-        if let Some(series) = self.routes.get(route) {
-            series.request_seconds.observe(time.as_secs_f64());
-        }
-    }
-
-    /// Observes one leg.
-    pub fn leg_time(&self, route: usize, side: Side, role: Role, time: Duration) {
-        if let Some(series) = self.routes.get(route) {
-            let [primary, shadow] = series.leg_seconds.get(side);
-            let histogram = match role {
-                Role::Primary => primary,
-                Role::Shadow => shadow,
-            };
-            histogram.observe(time.as_secs_f64());
-        }
-    }
-
-    /// Observes both legs' times of one request.
-    pub fn latency_ratio(&self, route: usize, times: &Pair<Duration>) {
-        if let Some(series) = self.routes.get(route)
-            && times.from > Duration::ZERO
-        {
-            series.latency_ratio.observe(times.to.as_secs_f64() / times.from.as_secs_f64());
-        }
+    /// Observes what flipgate itself took of a compared request.
+    pub fn overhead(&self, time: Duration) {
+        self.overhead_seconds.observe(time.as_secs_f64());
     }
 
     /// Observes one comparison of `bytes` in both bodies together.
@@ -317,29 +278,6 @@ impl Metrics {
     }
 }
 
-// === impl RouteSeries ===
-
-impl RouteSeries {
-    fn new(
-        label: &str,
-        names: &Pair<String>,
-        request_seconds: &HistogramVec,
-        leg_seconds: &HistogramVec,
-        latency_ratio: &HistogramVec,
-    ) -> Self {
-        let legs = |name: &str| {
-            [Role::Primary, Role::Shadow]
-                .map(|role| leg_seconds.with_label_values(&[label, name, role.label()]))
-        };
-        RouteSeries {
-            label: label.to_owned(),
-            request_seconds: request_seconds.with_label_values(&[label]),
-            leg_seconds: Pair { from: legs(&names.from), to: legs(&names.to) },
-            latency_ratio: latency_ratio.with_label_values(&[label]),
-        }
-    }
-}
-
 fn registered<C: Collector + Clone + 'static>(registry: &Registry, series: C) -> prometheus::Result<C> {
     registry.register(Box::new(series.clone()))?;
     Ok(series)
@@ -347,6 +285,14 @@ fn registered<C: Collector + Clone + 'static>(registry: &Registry, series: C) ->
 
 fn gauge(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
     registered(registry, IntGauge::new(name, help)?)
+}
+
+fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+    registered(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+}
+
+fn unix_seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {

@@ -40,6 +40,23 @@ pub struct GateRules {
 
 /// The condition that says that both sides are one.
 const SELF_CHECK: &str = "self_check";
+/// Every condition there is. Those that are not among a verdict's stand against nothing.
+const CONDITIONS: [&str; 14] = [
+    "evidence",
+    "mismatch_bound",
+    "hold",
+    "shadow_failures",
+    "unexplained_transients",
+    "uncompared",
+    "latency_p95",
+    "required_routes",
+    "open_findings",
+    "quarantine",
+    "latch",
+    "rules",
+    "state_store",
+    SELF_CHECK,
+];
 
 /// The gate's answer.
 #[derive(Debug, Clone, Serialize)]
@@ -144,6 +161,8 @@ impl Gate {
         }
         let ready = conditions.iter().all(|condition| condition.met);
         self.metrics.set_ready(ready);
+        let is_met = |name: &str| conditions.iter().all(|condition| condition.name != name || condition.met);
+        self.metrics.set_conditions(CONDITIONS.iter().map(|name| (*name, is_met(name))));
         Readiness { ready, epoch: stored.epoch.number, conditions }
     }
 

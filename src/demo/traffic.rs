@@ -1,6 +1,7 @@
 //! Every read of the dashboard for one library: lists in every order, every page, every facet value, searches, and
 //! each record in each of its forms.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +12,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use super::client::Client;
 use crate::app::App;
@@ -62,19 +64,21 @@ const UNKNOWN: &[&str] = &[
     "/api/reports?page=x",
 ];
 
-/// Sends all of it through the proxy; gives the number of requests.
-pub(super) async fn send_all(app: &App, library: &Path) -> anyhow::Result<usize> {
-    let address = app.proxy_address;
-    let mut client = Client::connect(address).await?;
-    let (_, filters) = client.get("/api/filters").await?;
+/// Every read of the dashboard at `proxy`, which serves `library`.
+pub(super) async fn targets(proxy: SocketAddr, library: &Path) -> anyhow::Result<Vec<String>> {
+    let (_, filters) = Client::connect(proxy).await?.get("/api/filters").await?;
     let filters: Value = serde_json::from_slice(&filters).context("/api/filters answers no JSON")?;
     let records = records(library).context("the library cannot be read")?;
-    let targets = Arc::new(targets(&filters, &records));
+    Ok(all(&filters, &records))
+}
+
+/// Sends all of them through the proxy; gives the number of requests, with the one that [`targets`] sent.
+pub(super) async fn send_all(app: &App, targets: &Arc<Vec<String>>) -> anyhow::Result<usize> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
-        let mut client = Client::connect(address).await?;
-        let (targets, next) = (Arc::clone(&targets), Arc::clone(&next));
+        let mut client = Client::connect(app.proxy_address).await?;
+        let (targets, next) = (Arc::clone(targets), Arc::clone(&next));
         let metrics = Arc::clone(&app.shared.metrics);
         clients.spawn(async move {
             while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -88,6 +92,36 @@ pub(super) async fn send_all(app: &App, library: &Path) -> anyhow::Result<usize>
         done.context("a client's task ended")??;
     }
     Ok(targets.len() + 1)
+}
+
+/// Sends `rate` reads a second, one after the other and at random, for as long as it is polled.
+pub(super) async fn go_on(proxy: SocketAddr, targets: &[String], rate: u32) {
+    let mut random = fastrand::Rng::new();
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
+    // What cannot be sent in time is not made up for.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut client = None;
+    loop {
+        ticks.tick().await;
+        let Some(target) = targets.get(random.usize(0..targets.len().max(1))) else { continue };
+        client = match read(client.take(), proxy, target).await {
+            Ok(client) => Some(client),
+            Err(error) => {
+                tracing::warn!(%error, "a read of the demo's own failed");
+                None
+            }
+        };
+    }
+}
+
+/// One read, on a connection of its own if there is none yet.
+async fn read(client: Option<Client>, proxy: SocketAddr, target: &str) -> anyhow::Result<Client> {
+    let mut client = match client {
+        Some(client) => client,
+        None => Client::connect(proxy).await?,
+    };
+    client.get(target).await?;
+    Ok(client)
 }
 
 /// Waits while the shadow is far behind: a client never waits for it, so this traffic could outrun it, and what is shed
@@ -107,7 +141,7 @@ fn records(library: &Path) -> rusqlite::Result<Vec<(String, Option<String>)>> {
     rows.collect()
 }
 
-fn targets(filters: &Value, records: &[(String, Option<String>)]) -> Vec<String> {
+fn all(filters: &Value, records: &[(String, Option<String>)]) -> Vec<String> {
     let mut targets = vec!["/".to_owned()];
     for sort in SORTS {
         targets.push(format!("/api/reports?sort={sort}&size=50"));

@@ -133,6 +133,7 @@ impl Ticket {
         more: impl FnOnce(Entry) -> Entry,
     ) {
         self.ledger.metrics.latency_ratio(self.route, &compared.times);
+        self.ledger.metrics.judged(self.route);
         let times = Some(Pair32::from(&compared.times));
         let success = compared.success;
         self.settle(outcome, reason, |entry| more(Entry { success, times, ..entry }));

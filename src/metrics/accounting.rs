@@ -46,6 +46,16 @@ impl Accounting {
         self.outcomes.with_label_values(&labels).inc();
     }
 
+    /// Has the series of such requests begin at 0.
+    pub(super) fn no_request_yet(&self, labels: [&str; 4]) {
+        self.requests.with_label_values(&labels).inc_by(0);
+    }
+
+    /// Has the series of such outcomes begin at 0.
+    pub(super) fn no_outcome_yet(&self, labels: [&str; 3]) {
+        self.outcomes.with_label_values(&labels).inc_by(0);
+    }
+
     /// Requests that have no outcome yet.
     pub(super) fn pending(&self) -> i64 {
         self.read().1

@@ -1,4 +1,4 @@
-//! Series of rechecks, load, failover, the latch and the state of replicas.
+//! Series of rechecks, load, failover, the gate's conditions, the latch, writes and the state of replicas.
 
 use std::time::Duration;
 
@@ -18,11 +18,12 @@ const TRANSIENT_SECONDS: &[f64] = &[0.1, 0.25, 0.3, 0.5, 1.0, 2.0, 2.5, 5.0, 10.
 pub(super) struct Cutovers {
     transient_seconds: HistogramVec,
     transients: Vec<Histogram>,
-    evidence_dropped: IntGauge,
+    evidence_dropped: IntCounter,
     shadow_share: Gauge,
     baseline: Gauge,
     breaker_open: IntGaugeVec,
     failovers: IntCounterVec,
+    conditions: IntGaugeVec,
     latched: IntGauge,
     epoch: IntGauge,
     floor: GaugeVec,
@@ -59,10 +60,12 @@ impl Cutovers {
         let cutovers = Cutovers {
             transients: routes.iter().map(|route| transient_seconds.with_label_values(&[route])).collect(),
             transient_seconds,
-            evidence_dropped: gauge(
+            evidence_dropped: registered(
                 registry,
-                "flipgate_evidence_dropped",
-                "Requests that were not taken in as evidence since the start, because too many waited.",
+                IntCounter::new(
+                    "flipgate_evidence_dropped_total",
+                    "Requests that were not taken in as evidence, because too many waited for that.",
+                )?,
             )?,
             shadow_share: registered(
                 registry,
@@ -82,6 +85,12 @@ impl Cutovers {
                 &["backend"],
             )?,
             failovers: registered(registry, IntCounterVec::new(failovers, &["backend"])?)?,
+            conditions: gauges(
+                registry,
+                "flipgate_gate_condition_met",
+                "1 if this condition of the gate is met, on every required route that it is judged for; else 0.",
+                &["condition"],
+            )?,
             latched: gauge(
                 registry,
                 "flipgate_latched",
@@ -125,8 +134,31 @@ impl Cutovers {
             cutovers.breaker_open.with_label_values(&[name]).set(0);
             cutovers.failovers.with_label_values(&[name]).inc_by(0);
         }
+        declare_backends(registry, names)?;
         Ok(cutovers)
     }
+}
+
+/// Which backend is which side, so that queries need not know the names; and what waits to be written to it.
+fn declare_backends(registry: &Registry, names: &Pair<String>) -> prometheus::Result<()> {
+    let info = gauges(
+        registry,
+        "flipgate_backend_info",
+        "Always 1; the labels say on which side of the move the backend is: from or to.",
+        &["backend", "side"],
+    )?;
+    let pending = gauges(
+        registry,
+        "flipgate_writes_pending",
+        "Writes journalled for the backend that it has not taken yet.",
+        &["backend"],
+    )?;
+    for (name, side) in [(&names.from, "from"), (&names.to, "to")] {
+        info.with_label_values(&[name.as_str(), side]).set(1);
+        // Nothing is journalled: writes go to the leader only, as long as mirroring them is not built.
+        pending.with_label_values(&[name]).set(0);
+    }
+    Ok(())
 }
 
 // === impl Metrics ===
@@ -142,7 +174,8 @@ impl Metrics {
 
     /// Sets how many requests were not taken in as evidence since the start.
     pub fn set_evidence_dropped(&self, dropped: u64) {
-        self.more.evidence_dropped.set(i64::try_from(dropped).unwrap_or(i64::MAX));
+        let counter = &self.more.evidence_dropped;
+        counter.inc_by(dropped.saturating_sub(counter.get()));
     }
 
     /// Sets the share of requests that load lets be shadowed, and the primary's usual p99 in seconds.
@@ -159,6 +192,13 @@ impl Metrics {
     /// Counts a request that `by` answered because the primary failed.
     pub fn failed_over(&self, by: Side) {
         self.more.failovers.with_label_values(&[self.names.get(by).as_str()]).inc();
+    }
+
+    /// Sets which conditions of the gate are met.
+    pub fn set_conditions<'a>(&self, met: impl Iterator<Item = (&'a str, bool)>) {
+        for (condition, met) in met {
+            self.more.conditions.with_label_values(&[condition]).set(i64::from(met));
+        }
     }
 
     /// Says whether an automatic rollback has latched.

@@ -97,7 +97,7 @@ pub struct Tee {
     /// When the last chunk was handed on: until the next poll it is the client that is slow.
     handed_on: Option<Instant>,
     blocked: Duration,
-    _clock: Clock,
+    clock: Clock,
 }
 
 /// Observes, when dropped, how long the client waited for its whole answer.
@@ -109,13 +109,19 @@ pub struct Clock {
     pub route: usize,
     /// When the request came.
     pub started: Instant,
+    /// What of the time until now was not flipgate's own, once that is known: of a compared request whose body ended.
+    pub others: Option<Duration>,
 }
 
 // === impl Clock ===
 
 impl Drop for Clock {
     fn drop(&mut self) {
-        self.metrics.request_time(self.route, self.started.elapsed());
+        let time = self.started.elapsed();
+        self.metrics.request_time(self.route, time);
+        if let Some(others) = self.others {
+            self.metrics.overhead(time.saturating_sub(others));
+        }
     }
 }
 
@@ -261,7 +267,7 @@ impl Tee {
             sent: Instant::now(),
             handed_on: None,
             blocked: Duration::ZERO,
-            _clock: clock,
+            clock,
         }
     }
 
@@ -288,7 +294,9 @@ impl Tee {
 
     fn end(&mut self, end: End) {
         if let (Some(capture), Some(done)) = (self.capture.take(), self.done.take()) {
-            let time = self.sent.elapsed().saturating_sub(self.blocked);
+            let since_sent = self.sent.elapsed();
+            self.clock.others = (end == End::Complete).then_some(since_sent);
+            let time = since_sent.saturating_sub(self.blocked);
             // Nobody waits any more if the shadow was given up.
             let _ = done.send(capture.finish(end, time));
         }

@@ -92,7 +92,7 @@ impl Visit {
     }
 
     pub(super) fn clock(&self) -> Clock {
-        Clock { metrics: Arc::clone(&self.metrics), route: self.route, started: self.started }
+        Clock { metrics: Arc::clone(&self.metrics), route: self.route, started: self.started, others: None }
     }
 }
 

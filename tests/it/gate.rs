@@ -49,14 +49,28 @@ async fn without_traffic_it_is_not_ready_and_says_what_is_missing() {
     assert_eq!(unmet(&flipgate).await, ["evidence", "mismatch_bound", "hold"]);
     let evidence = condition(&flipgate, "evidence").await;
     assert_eq!((&evidence["actual"], &evidence["required"]), (&json!(0), &json!(300)));
-    assert_eq!(flipgate.metrics().await.sum("flipgate_ready", &[]), 0.0);
+    let metrics = flipgate.metrics().await;
+    assert_eq!(metrics.sum("flipgate_ready", &[]), 0.0);
+    let met = |name: &str| metrics.sum("flipgate_gate_condition_met", &[("condition", name)]);
+    assert_eq!(["evidence", "mismatch_bound", "hold"].map(met), [0.0; 3]);
+    // The others are met, or stand against nothing, as the latch does that never fell.
+    let others = metrics.by("flipgate_gate_condition_met", "condition");
+    assert_eq!((others.len(), others["latch"], others["latency_p95"]), (11, 1.0, 1.0), "{others:?}");
+    assert_eq!(metrics.sum("flipgate_last_comparison_timestamp_seconds", &[]), 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_url_asked_300_times_lacks_coverage() {
     let (_from, _to, flipgate) = between(|_, _| Reply::json("{}")).await;
     ask_all(&flipgate, (0..300).map(|_| "/read/a".to_owned())).await;
-    flipgate.settled().await;
+    let metrics = flipgate.settled().await;
+    let route = [("route", "/read/{name}")];
+    assert!(metrics.sum("flipgate_last_comparison_timestamp_seconds", &route) > 0.0);
+    // Of each request that was compared, flipgate's own part is known.
+    wait_until("each has ended for the client, too", async || {
+        flipgate.metrics().await.sum("flipgate_overhead_seconds_count", &[]) >= 300.0
+    })
+    .await;
     assert_eq!(unmet(&flipgate).await, ["evidence", "mismatch_bound", "hold"]);
     let evidence = condition(&flipgate, "evidence").await;
     assert_eq!(evidence["actual"], 3);

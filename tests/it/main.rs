@@ -18,6 +18,7 @@ mod cli_operate;
 mod client;
 mod command;
 mod dashboard;
+mod dashboards;
 mod data_events;
 mod demo;
 mod dial;

@@ -27,6 +27,20 @@ async fn repeated_headers_stay_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_clients_and_backends_make_up_becomes_no_label() {
+    let (_from, _to, flipgate) = alike(Reply::status(999)).await;
+    for method in ["BREW", "WHEN", "GET"] {
+        assert_eq!(flipgate.request(method, "/read/a", &[], b"").await.status, 999);
+    }
+    let metrics = flipgate.settled().await;
+    let labels = |label: &str| metrics.by("flipgate_requests_total", label).into_keys().collect::<Vec<_>>();
+    assert_eq!(
+        (labels("method"), labels("code")),
+        (vec!["GET".into(), "other".into()], vec!["other".into()])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_is_passed_on_and_not_followed() {
     let reply = Reply::status(302).header("Location", "/elsewhere?x=1");
     let (from, to, flipgate) = alike(reply).await;
