@@ -34,6 +34,7 @@ use self::acceptance::{Acceptance, JudgeError, Judgement};
 use self::archive::{Archive, Bounds};
 use self::books::Books;
 use self::evidence::Tally;
+use self::evidence::history::Point;
 use self::finding::{Finding, State};
 use self::findings::Findings;
 pub use self::judging::Verdict;
@@ -184,6 +185,12 @@ impl Ledger {
         self.books.tally(route, since_ms, &self.accepted(route))
     }
 
+    /// The last hour of `route`, stretch by stretch, oldest first.
+    #[must_use]
+    pub fn history(&self, route: usize) -> Vec<Point> {
+        self.books.history(route, Utc::now().timestamp_millis())
+    }
+
     /// Takes in what came since the last call, and forgets what is older than `since_ms`.
     pub fn tick(&self, since_ms: i64) {
         self.books.tick(since_ms, Utc::now().timestamp_millis());
@@ -296,10 +303,7 @@ impl Ledger {
     pub fn acceptance(&self, id: &str, judgement: &Judgement) -> Result<Acceptance, JudgeError> {
         let finding = self.finding(id).ok_or(JudgeError::Unknown)?;
         let mut acceptance = judgement.acceptance(&finding, Utc::now())?;
-        let route = self.labels.iter().position(|label| *label == finding.route);
-        if let Some(route) = route {
-            (acceptance.compared, acceptance.occurred) = self.books.occurrences(route, &finding);
-        }
+        (acceptance.compared, acceptance.occurred) = self.occurrences(&finding);
         match acceptance.max_share {
             Some(max_share) if acceptance.is_beyond_its_share() => {
                 let Acceptance { occurred, compared, .. } = acceptance;
@@ -307,6 +311,16 @@ impl Ledger {
             }
             Some(_) | None => Ok(acceptance),
         }
+    }
+
+    /// How many comparisons of a finding's route are kept as evidence, and in how many of them it occurred.
+    #[must_use]
+    pub fn occurrences(&self, finding: &Finding) -> (u64, u64) {
+        self.route_of(finding).map_or((0, 0), |route| self.books.occurrences(route, finding))
+    }
+
+    fn route_of(&self, finding: &Finding) -> Option<usize> {
+        self.labels.iter().position(|label| *label == finding.route)
     }
 
     /// Gives a finding the state that an operator judged it to have: accepted, or open.

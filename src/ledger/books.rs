@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::acceptance::Accepted;
+use super::evidence::history::{Point, history};
 use super::evidence::{Book, Entry, Page, Tally};
 use super::finding::{Finding, Signature};
 use super::lock;
@@ -99,6 +100,14 @@ impl Books {
         let Some(books) = self.routes.get(route) else { return Tally::default() };
         let shelf = books.shelf();
         Tally::of(shelf.others.values().chain([&shelf.own]), since_ms, accepted)
+    }
+
+    /// The last hour of `route` by `now_ms`, stretch by stretch.
+    #[must_use]
+    pub fn history(&self, route: usize, now_ms: i64) -> Vec<Point> {
+        let Some(books) = self.routes.get(route) else { return Vec::new() };
+        let shelf = books.shelf();
+        history(shelf.others.values().chain([&shelf.own]), now_ms)
     }
 
     /// How many comparisons of `route` are kept, and in how many of them the finding occurred.

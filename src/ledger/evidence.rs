@@ -4,6 +4,7 @@
 //! times is not a thousand comparisons; and a bucket for each minute, for rates and times. Each target and each minute
 //! is one document in the store.
 
+pub mod history;
 mod tally;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

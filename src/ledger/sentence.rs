@@ -24,7 +24,7 @@ pub(crate) fn sentence(route: Option<&str>, names: &Pair<String>, difference: &D
         Kind::Removed => format!("{place} is missing in {to}; {from} has {old}"),
         Kind::Changed => format!("{place} is {old} in {from} and {new} in {to}"),
         Kind::TypeChanged => format!("{place} has another type: {old} in {from}, {new} in {to}"),
-        Kind::Renamed => format!("{old} is called {new} in {to}, under {place}"),
+        Kind::Renamed => format!("`{old}` is called `{new}` in {to}{}", under(&difference.path)),
         Kind::Moved => format!("the items of {place} come in another order in {to}"),
         Kind::Body => format!("{place} cannot be compared structurally: {from} has {old}, {to} has {new}"),
     };
@@ -32,6 +32,14 @@ pub(crate) fn sentence(route: Option<&str>, names: &Pair<String>, difference: &D
     match cause(difference.class) {
         Some(cause) => format!("{what}{on}: {cause}."),
         None => format!("{what}{on}."),
+    }
+}
+
+/// Where a renamed member is, unless that is the document itself.
+fn under(path: &str) -> String {
+    match path.rsplit_once('/') {
+        Some((parent, _)) if !parent.is_empty() => format!(", under `{parent}`"),
+        Some(_) | None => String::new(),
     }
 }
 
