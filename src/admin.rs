@@ -39,7 +39,7 @@ mod judgement;
 mod listener;
 mod login;
 mod openapi;
-mod page;
+pub(crate) mod page;
 mod problem;
 mod recheck;
 mod session;
@@ -129,6 +129,7 @@ impl Admin {
             .layer(Extension(Arc::clone(&guard)))
             .layer(middleware::from_fn_with_state(guard, guard::check))
             .layer(middleware::from_fn(in_time))
+            .layer(middleware::from_fn(page::present))
             .layer(middleware::from_fn(dress::dress))
             .with_state(Arc::clone(&shared));
         Ok(Admin { router, shared, events, stop })
@@ -171,13 +172,13 @@ fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Shared>> {
         Endpoint::FindingPage => get(page::finding),
         Endpoint::FlipPage => get(page::flip),
         Endpoint::AuditPage => get(page::audit),
-        Endpoint::FlipForm => post(page::post_flip),
-        Endpoint::DialForm => post(page::post_dial),
-        Endpoint::RollbackForm => post(page::post_rollback),
-        Endpoint::LatchForm => post(page::post_latch),
-        Endpoint::EpochForm => post(page::post_epoch),
-        Endpoint::FindingForm => post(page::post_finding),
-        Endpoint::RecheckForm => post(page::post_recheck),
+        Endpoint::FlipForm => post(page::ask_flip),
+        Endpoint::DialForm => post(page::ask_dial),
+        Endpoint::RollbackForm => post(page::rollback),
+        Endpoint::LatchForm => post(page::latch),
+        Endpoint::EpochForm => post(page::epoch),
+        Endpoint::FindingForm => post(page::judge),
+        Endpoint::RecheckForm => post(page::recheck),
         Endpoint::Asset => get(page::asset),
     }
 }

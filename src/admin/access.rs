@@ -39,6 +39,11 @@ pub(super) struct Access {
 // === impl Access ===
 
 impl Access {
+    /// Whether it may change the state.
+    pub(super) fn may_change(&self) -> bool {
+        self.reach == Reach::Everything
+    }
+
     pub(super) fn nobody() -> Self {
         Access { reach: Reach::Nothing, csrf: String::new(), by: By::None }
     }

@@ -19,30 +19,32 @@ const REASON: usize = 1000;
 /// What `expect` calls reads that both sides serve.
 const SPLIT: &str = "split";
 
+/// A flip as it is asked for.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PrimaryRequest {
-    primary: String,
-    expect: Option<String>,
+pub(super) struct PrimaryRequest {
+    pub(super) primary: String,
+    pub(super) expect: Option<String>,
     #[serde(default)]
-    reason: String,
+    pub(super) reason: String,
     #[serde(default)]
-    force: bool,
+    pub(super) force: bool,
     #[serde(default)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
+/// Another stand of the dial as it is asked for.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DialRequest {
-    percent: u8,
-    expect: Option<u8>,
+pub(super) struct DialRequest {
+    pub(super) percent: u8,
+    pub(super) expect: Option<u8>,
     #[serde(default)]
-    reason: String,
+    pub(super) reason: String,
     #[serde(default)]
-    force: bool,
+    pub(super) force: bool,
     #[serde(default)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -52,6 +54,45 @@ struct ReasonRequest {
     reason: String,
 }
 
+// === impl PrimaryRequest ===
+
+impl PrimaryRequest {
+    /// The change that it asks for.
+    pub(super) fn change(self, shared: &Shared, source: String) -> Result<Change, Problem> {
+        let dial = match side(shared, "primary", &self.primary)? {
+            Side::From => 0,
+            Side::To => 100,
+        };
+        let expect = match self.expect.as_deref() {
+            None => None,
+            Some(SPLIT) => Some(Expected::Primary(None)),
+            Some(name) => Some(Expected::Primary(Some(side(shared, "expect", name)?))),
+        };
+        let PrimaryRequest { force, dry_run, .. } = self;
+        Ok(Change { action: "flip", dial, expect, reason: reason(self.reason)?, force, dry_run, source })
+    }
+}
+
+// === impl DialRequest ===
+
+impl DialRequest {
+    /// The change that it asks for.
+    pub(super) fn change(self, source: String) -> Result<Change, Problem> {
+        if self.percent > 100 {
+            return Err(Problem::bad_request("`percent` must be 0 to 100"));
+        }
+        Ok(Change {
+            action: "dial",
+            dial: self.percent,
+            expect: self.expect.map(Expected::Dial),
+            reason: reason(self.reason)?,
+            force: self.force,
+            dry_run: self.dry_run,
+            source,
+        })
+    }
+}
+
 /// `POST /api/primary`.
 pub(super) async fn primary(
     State(shared): App,
@@ -59,24 +100,7 @@ pub(super) async fn primary(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let request: PrimaryRequest = parsed(&body)?;
-    let dial = match side(&shared, "primary", &request.primary)? {
-        Side::From => 0,
-        Side::To => 100,
-    };
-    let expect = match request.expect.as_deref() {
-        None => None,
-        Some(SPLIT) => Some(Expected::Primary(None)),
-        Some(name) => Some(Expected::Primary(Some(side(&shared, "expect", name)?))),
-    };
-    let change = Change {
-        action: "flip",
-        dial,
-        expect,
-        reason: reason(request.reason)?,
-        force: request.force,
-        dry_run: request.dry_run,
-        source: caller.to_string(),
-    };
+    let change = request.change(&shared, caller.to_string())?;
     let changed = shared.cutover.change(change).await;
     answer(&shared, changed)
 }
@@ -88,18 +112,7 @@ pub(super) async fn dial(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let request: DialRequest = parsed(&body)?;
-    if request.percent > 100 {
-        return Err(Problem::bad_request("`percent` must be 0 to 100"));
-    }
-    let change = Change {
-        action: "dial",
-        dial: request.percent,
-        expect: request.expect.map(Expected::Dial),
-        reason: reason(request.reason)?,
-        force: request.force,
-        dry_run: request.dry_run,
-        source: caller.to_string(),
-    };
+    let change = request.change(caller.to_string())?;
     let changed = shared.cutover.change(change).await;
     answer(&shared, changed)
 }
@@ -121,11 +134,7 @@ pub(super) async fn epoch(
     ConnectInfo(caller): Caller,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let mut cause = cause(&body, caller.to_string())?;
-    if cause.reason.is_empty() {
-        "an operator asked".clone_into(&mut cause.reason);
-    }
-    let changed = shared.cutover.begin_epoch(cause).await;
+    let changed = shared.cutover.begin_epoch(epoch_cause(cause(&body, caller.to_string())?)).await;
     answer(&shared, changed)
 }
 
@@ -141,7 +150,20 @@ pub(super) async fn latch(
 
 fn cause(body: &[u8], source: String) -> Result<Cause, Problem> {
     let request: ReasonRequest = if body.is_empty() { ReasonRequest::default() } else { parsed(body)? };
-    Ok(Cause { trigger: "operator", source, reason: reason(request.reason)? })
+    operator(request.reason, source)
+}
+
+/// An operator at `source`, and why.
+pub(super) fn operator(why: String, source: String) -> Result<Cause, Problem> {
+    Ok(Cause { trigger: "operator", source, reason: reason(why)? })
+}
+
+/// An epoch always has a reason.
+pub(super) fn epoch_cause(mut cause: Cause) -> Cause {
+    if cause.reason.is_empty() {
+        "an operator asked".clone_into(&mut cause.reason);
+    }
+    cause
 }
 
 /// The status as it is now, or why nothing changed.
@@ -170,7 +192,8 @@ fn answer(shared: &Shared, changed: Result<Stored, Refused>) -> Result<Response,
     }
 }
 
-fn reason(reason: String) -> Result<String, Problem> {
+/// A reason that is not too long.
+pub(super) fn reason(reason: String) -> Result<String, Problem> {
     if reason.chars().count() > REASON {
         return Err(Problem::bad_request(&format!("`reason` has more than {REASON} characters")));
     }

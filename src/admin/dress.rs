@@ -28,8 +28,8 @@ fn clothe(kind: Kind, headers: &mut HeaderMap) {
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     match kind {
         Kind::Asset => {}
-        Kind::Api => set(header::CACHE_CONTROL, "no-store"),
-        Kind::Page => {
+        // A problem of the API, and what is no endpoint, may be read by a browser, too.
+        Kind::Api | Kind::Page => {
             set(header::CACHE_CONTROL, "no-store");
             set(header::CONTENT_SECURITY_POLICY, POLICY);
             set(header::REFERRER_POLICY, "same-origin");

@@ -23,13 +23,21 @@ pub(super) async fn judge(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let judgement: Judgement = parsed(&body)?;
-    let finding = shared.ledger.finding(&id).ok_or_else(|| Problem::from(JudgeError::Unknown))?;
+    let finding = apply(&shared, &id, &parsed(&body)?, caller.to_string()).await?;
+    Ok(with_samples(&shared, &finding).await)
+}
+
+/// Judges a finding as an operator at `source` asks for; gives it as it is then.
+pub(super) async fn apply(
+    shared: &Arc<Shared>,
+    id: &str,
+    judgement: &Judgement,
+    source: String,
+) -> Result<Finding, Problem> {
+    let finding = shared.ledger.finding(id).ok_or_else(|| Problem::from(JudgeError::Unknown))?;
     let accepted = match judgement.state {
-        Judged::Accepted => Some(shared.ledger.acceptance(&id, &judgement)?),
-        Judged::Open if finding.state == Judged::Open => {
-            return Ok(with_samples(&shared, &finding).await);
-        }
+        Judged::Accepted => Some(shared.ledger.acceptance(id, judgement)?),
+        Judged::Open if finding.state == Judged::Open => return Ok(finding),
         Judged::Open => None,
         Judged::Resolved => {
             return Err(Problem::bad_request(
@@ -37,10 +45,10 @@ pub(super) async fn judge(
             ));
         }
     };
-    store(&shared, &finding, accepted.as_ref(), &judgement, caller.to_string()).await?;
-    let finding = shared.ledger.judge(&id, accepted).ok_or_else(|| Problem::from(JudgeError::Unknown))?;
-    tracing::info!(finding = %id, state = finding.state.as_str(), "an operator judged a finding");
-    Ok(with_samples(&shared, &finding).await)
+    store(shared, &finding, accepted.as_ref(), judgement, source).await?;
+    let judged = shared.ledger.judge(id, accepted).ok_or_else(|| Problem::from(JudgeError::Unknown))?;
+    tracing::info!(finding = %id, state = judged.state.as_str(), "an operator judged a finding");
+    Ok(judged)
 }
 
 async fn store(

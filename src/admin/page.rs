@@ -1,79 +1,82 @@
-//! The pages for people.
+//! The web page: screens rendered by the server, forms that call what the JSON API calls.
+//!
+//! Values from bodies are text here: the templates escape them, and nothing is marked as safe. Not for: who may see or
+//! change what (`guard`, `form`).
 
-use std::collections::HashMap;
+mod assets;
+mod audit;
+mod checks;
+pub(crate) mod finding;
+mod findings;
+mod flip;
+pub(crate) mod frame;
+mod overview;
+mod sample;
+mod spark;
+mod told;
+mod words;
 
-use http::StatusCode;
+use askama::Template;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::{HeaderValue, StatusCode};
 
-use super::form::CheckedForm;
+pub(super) use self::assets::asset;
+pub(super) use self::audit::audit;
+pub(super) use self::finding::{finding, judge, recheck};
+pub(super) use self::findings::findings;
+pub(super) use self::flip::{ask_dial, ask_flip, epoch, flip, latch, rollback};
+pub(super) use self::overview::overview;
 use super::problem::Problem;
 
-type AnyFields = HashMap<String, String>;
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// `GET /`.
-pub(super) async fn overview() -> Problem {
-    not_built_yet()
+/// A screen.
+fn html(screen: &impl Template) -> Result<Response, Problem> {
+    html_as(StatusCode::OK, screen)
 }
 
-/// `GET /findings`.
-pub(super) async fn findings() -> Problem {
-    not_built_yet()
+fn html_as(status: StatusCode, screen: &impl Template) -> Result<Response, Problem> {
+    let text = screen.render().map_err(|e| Problem::internal(&e))?;
+    Ok((status, [(CONTENT_TYPE, HTML)], text).into_response())
 }
 
-/// `GET /findings/{id}`.
-pub(super) async fn finding() -> Problem {
-    not_built_yet()
+#[derive(Template)]
+#[template(path = "admin/problem.html")]
+struct ProblemScreen<'a> {
+    title: &'a str,
+    detail: &'a str,
+    assets: &'static str,
 }
 
-/// `GET /flip`.
-pub(super) async fn flip() -> Problem {
-    not_built_yet()
+/// Turns a problem into a page where a browser asked for one.
+pub(super) async fn present(request: Request, next: Next) -> Response {
+    let accepts = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let is_browser = accepts.contains("text/html") && !request.uri().path().starts_with("/api/");
+    let mut response = next.run(request).await;
+    let Some(problem) = response.extensions_mut().remove::<Problem>().filter(|_| is_browser) else {
+        return response;
+    };
+    let title = problem.status().canonical_reason().unwrap_or("Problem");
+    let screen = ProblemScreen { title, detail: problem.detail(), assets: assets::version() };
+    match screen.render() {
+        Ok(text) => {
+            let (mut parts, _) = response.into_parts();
+            parts.headers.remove(CONTENT_LENGTH);
+            parts.headers.insert(CONTENT_TYPE, HTML);
+            Response::from_parts(parts, Body::from(text))
+        }
+        Err(_) => response,
+    }
 }
 
-/// `GET /audit`.
-pub(super) async fn audit() -> Problem {
-    not_built_yet()
-}
-
-/// `GET /assets/{name}`.
-pub(super) async fn asset() -> Problem {
-    not_built_yet()
-}
-
-/// `POST /flip`.
-pub(super) async fn post_flip(_: CheckedForm<AnyFields>) -> Problem {
-    not_built_yet()
-}
-
-/// `POST /dial`.
-pub(super) async fn post_dial(_: CheckedForm<AnyFields>) -> Problem {
-    not_built_yet()
-}
-
-/// `POST /rollback`.
-pub(super) async fn post_rollback(_: CheckedForm<AnyFields>) -> Problem {
-    not_built_yet()
-}
-
-/// `POST /latch`.
-pub(super) async fn post_latch(_: CheckedForm<AnyFields>) -> Problem {
-    not_built_yet()
-}
-
-/// `POST /epoch`.
-pub(super) async fn post_epoch(_: CheckedForm<AnyFields>) -> Problem {
-    not_built_yet()
-}
-
-/// `POST /findings/{id}`.
-pub(super) async fn post_finding(_: CheckedForm<AnyFields>) -> Problem {
-    not_built_yet()
-}
-
-/// `POST /samples/{id}/recheck`.
-pub(super) async fn post_recheck(_: CheckedForm<AnyFields>) -> Problem {
-    not_built_yet()
-}
-
-fn not_built_yet() -> Problem {
-    Problem::new(StatusCode::NOT_IMPLEMENTED, "this page is not built yet; the API and the commands are")
+/// Where the browser goes after a form was taken.
+fn to(path: &str) -> Response {
+    match HeaderValue::from_str(path) {
+        Ok(path) => (StatusCode::SEE_OTHER, [(LOCATION, path)]).into_response(),
+        Err(error) => Problem::internal(&error).into_response(),
+    }
 }

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 
 /// What the caller is told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Problem {
     status: StatusCode,
     detail: String,
@@ -13,6 +13,16 @@ pub(super) struct Problem {
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: &str) -> Self {
         Problem { status, detail: detail.to_owned() }
+    }
+
+    /// The status that the caller gets.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What went wrong, in a sentence without its full stop.
+    pub(super) fn detail(&self) -> &str {
+        self.detail.trim_end_matches('.')
     }
 
     pub(super) fn not_found(detail: &str) -> Self {
@@ -48,6 +58,9 @@ impl IntoResponse for Problem {
             "detail": self.detail,
         });
         let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
-        (self.status, content_type, document.to_string()).into_response()
+        let mut response = (self.status, content_type, document.to_string()).into_response();
+        // For whoever would rather read a page.
+        response.extensions_mut().insert(self);
+        response
     }
 }

@@ -10,28 +10,57 @@ use serde_json::{Value, json};
 use super::problem::Problem;
 use super::{App, find_sample};
 use crate::app::Shared;
+use crate::compare::Difference;
 use crate::ledger::sample::Sample;
 use crate::ledger::sentence::shown;
 use crate::shadow::recheck::{Doubt, NotRechecked, Question, Rechecked, Unaskable, doubt, question};
 
 pub(super) async fn recheck(State(shared): App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let sample = find_sample(&shared, &id).await?;
-    let question = question(&sample, &shared.routes).map_err(unaskable)?;
+    let asked = ask(&shared, &sample).await?;
+    Ok(Json(document(&sample, &asked)))
+}
+
+/// What asking again showed.
+pub(super) struct Asked {
+    rechecked: Rechecked,
+    /// Why it says nothing about the sample; none if it does.
+    pub(super) doubt: Option<String>,
+}
+
+/// Asks both sides for a sample's request again, now; what that shows counts.
+pub(super) async fn ask(shared: &Arc<Shared>, sample: &Sample) -> Result<Asked, Problem> {
+    let question = question(sample, &shared.routes).map_err(unaskable)?;
     let Question { route, rules, head } = question;
     // On the clients' runtime: a connection that is made here may serve them later.
-    let asking = Arc::clone(&shared);
+    let asking = Arc::clone(shared);
     let asked =
         shared.runtime.spawn(async move { asking.shadow.recheck(&asking.backends, &rules, &head).await });
     let rechecked = asked.await.map_err(|e| Problem::internal(&e))?;
-    let rechecked = rechecked.map_err(|why| not_rechecked(&shared, &why))?;
-    let doubt = doubt(&sample, &shared.names, &rechecked);
+    let rechecked = rechecked.map_err(|why| not_rechecked(shared, &why))?;
+    let doubt = doubt(sample, &shared.names, &rechecked);
     if doubt.is_none() {
         shared.ledger.rechecked(route, sample.id, &rechecked.comparison);
     }
     let doubt = doubt.map(|Doubt { now, before }| {
         format!("`{}` answers {} now, in the sample {before}", sample.primary, now.as_u16())
     });
-    Ok(Json(document(&sample, &rechecked, doubt)))
+    Ok(Asked { rechecked, doubt })
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// Whether both sides agree now.
+    pub(super) fn agrees(&self) -> bool {
+        let comparison = &self.rechecked.comparison;
+        comparison.is_match() || comparison.is_accepted()
+    }
+
+    /// What differs now.
+    pub(super) fn differences(&self) -> &[Difference] {
+        &self.rechecked.comparison.differences
+    }
 }
 
 fn unaskable(why: Unaskable) -> Problem {
@@ -46,10 +75,9 @@ fn unaskable(why: Unaskable) -> Problem {
     Problem::new(StatusCode::CONFLICT, why)
 }
 
-fn document(sample: &Sample, rechecked: &Rechecked, doubt: Option<String>) -> Value {
-    let comparison = &rechecked.comparison;
-    let differences: Vec<Value> = comparison
-        .differences
+fn document(sample: &Sample, asked: &Asked) -> Value {
+    let differences: Vec<Value> = asked
+        .differences()
         .iter()
         .map(|difference| {
             let value = |value: &Option<String>| value.as_deref().map(|value| shown(difference, value));
@@ -65,9 +93,9 @@ fn document(sample: &Sample, rechecked: &Rechecked, doubt: Option<String>) -> Va
         .collect();
     json!({
         "sample": sample.id,
-        "agrees": comparison.is_match() || comparison.is_accepted(),
-        "counts": doubt.is_none(),
-        "doubt": doubt,
+        "agrees": asked.agrees(),
+        "counts": asked.doubt.is_none(),
+        "doubt": asked.doubt,
         "differences": differences,
     })
 }

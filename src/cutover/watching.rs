@@ -65,6 +65,12 @@ impl Cutover {
         self.parts.gate.window_start()
     }
 
+    /// How far back evidence counts, and how many comparisons a route needs of it.
+    #[must_use]
+    pub fn evidence_wanted(&self) -> (Duration, u64) {
+        (self.parts.gate.rules.window, self.parts.gate.rules.min_comparisons)
+    }
+
     /// How long the watch goes on after a change of the dial.
     #[must_use]
     pub fn watch_window(&self) -> Duration {

@@ -187,7 +187,7 @@ async fn every_answer_says_how_a_browser_must_take_it() {
         for who in [&[("Authorization", token.as_str())][..], &[]] {
             let answer = call(&doors, *endpoint, &ids, who, "").await;
             assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{endpoint:?}");
-            let is_page = endpoint.kind() == Kind::Page;
+            let is_page = endpoint.kind() != Kind::Asset;
             let policy = answer.header("content-security-policy").unwrap_or_default();
             assert_eq!(policy.starts_with("default-src 'none'; script-src 'self';"), is_page, "{endpoint:?}");
             assert!(!policy.contains("unsafe"));

@@ -38,6 +38,7 @@ mod migration;
 mod mishaps;
 mod nasty;
 mod outcomes;
+mod page;
 mod perils;
 mod proxy;
 mod recorded;

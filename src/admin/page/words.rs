@@ -1,0 +1,88 @@
+//! How numbers, times and names are written on the page.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+/// How long ago it was, as one says it.
+pub(super) fn ago(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let seconds = now.signed_duration_since(time).num_seconds().max(0);
+    match seconds {
+        0..60 => "less than a minute ago".to_owned(),
+        60..7200 => format!("{} min ago", seconds / 60),
+        7200..172_800 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+/// A time to the second, in UTC.
+pub(super) fn time(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// A share in percent, with as many digits as tell it from 0 and 100.
+pub(super) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    // 99.996 must not read as all.
+    if percent > 0.0 && percent < 0.01 {
+        "< 0.01 %".to_owned()
+    } else if percent < 100.0 && percent > 99.99 {
+        "> 99.99 %".to_owned()
+    } else {
+        let text = format!("{percent:.2}");
+        format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// Seconds in the unit that suits them.
+pub(super) fn seconds(seconds: f64) -> String {
+    if seconds < 0.001 {
+        format!("{:.0} µs", seconds * 1e6)
+    } else if seconds < 0.1 {
+        format!("{:.1} ms", seconds * 1e3)
+    } else if seconds < 1.0 {
+        format!("{:.0} ms", seconds * 1e3)
+    } else {
+        format!("{seconds:.2} s")
+    }
+}
+
+/// A stretch of time, as one says it.
+pub(super) fn stretch(stretch: Duration) -> String {
+    let seconds = stretch.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} minutes", seconds / 60),
+        _ => format!("{} hours", seconds / 3600),
+    }
+}
+
+/// `1 request`, `2 requests`.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn shares_that_are_almost_all_or_nothing_do_not_read_so() {
+        let written = [0.0, 0.000_04, 0.0256, 0.5, 0.999_96, 1.0].map(percent);
+        assert_eq!(written, ["0 %", "< 0.01 %", "2.56 %", "50 %", "> 99.99 %", "100 %"]);
+    }
+
+    #[test]
+    fn times_are_written_in_the_unit_that_suits_them() {
+        assert_eq!([0.000_25, 0.0123, 0.25, 12.0].map(seconds), ["250 µs", "12.3 ms", "250 ms", "12.00 s"]);
+        let now = Utc::now();
+        let written = [5, 90, 7200, 200_000, -5].map(|s| ago(now - TimeDelta::seconds(s), now));
+        assert_eq!(
+            written,
+            ["less than a minute ago", "1 min ago", "2 h ago", "2 days ago", "less than a minute ago"]
+        );
+    }
+}
