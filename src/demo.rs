@@ -203,6 +203,7 @@ impl Demo {
         let App { proxy_address, admin_address, .. } = &self.app;
         println!("\nproxy      http://{proxy_address}");
         println!("admin      http://{admin_address}/api/status  http://{admin_address}/api/findings");
+        println!("page       http://{admin_address}");
         println!("metrics    http://{admin_address}/metrics");
         if arguments.traffic {
             println!("traffic    {} reads a second go on", arguments.rate);

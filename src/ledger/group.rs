@@ -116,6 +116,10 @@ fn key(finding: &Finding, position: usize) -> Key {
         Kind::Header => Key::Name { transient, kind, class, name: finding.path.to_ascii_lowercase() },
         Kind::Added | Kind::Removed | Kind::Changed | Kind::TypeChanged | Kind::Renamed | Kind::Moved => {
             match (member(&finding.path), is_element(&finding.path)) {
+                // An item of a list is not the list.
+                (Some(name), _) if is_item(&finding.path) => {
+                    Key::Name { transient, kind, class, name: format!("{name}/*") }
+                }
                 (Some(name), _) => Key::Name { transient, kind, class, name },
                 (None, true) => {
                     let sentence = finding.sentence.replacen(&format!(", on {}", finding.route), "", 1);
@@ -141,6 +145,11 @@ fn member(path: &str) -> Option<String> {
     Some(rest.map_or(name.clone(), |element| format!("{name}!{element}")))
 }
 
+/// True for an item of an array.
+fn is_item(path: &str) -> bool {
+    path.ends_with("/*")
+}
+
 /// True for a place in a page or in a text of lines.
 fn is_element(path: &str) -> bool {
     !path.is_empty() && !path.starts_with('/') && !path.starts_with("line[")
@@ -161,7 +170,11 @@ fn name(finding: &Finding) -> String {
         | Kind::Moved
         | Kind::Body => member(&finding.path).unwrap_or_else(|| finding.path.clone()),
     };
-    let place = if place.is_empty() { "the answer".to_owned() } else { format!("`{place}`") };
+    let place = match (place.is_empty(), is_item(&finding.path) && finding.kind != Kind::Moved) {
+        (true, _) => "the answer".to_owned(),
+        (false, true) => format!("an item of `{place}`"),
+        (false, false) => format!("`{place}`"),
+    };
     let what = match finding.kind {
         Kind::Status => return "another status".to_owned(),
         Kind::Header => return format!("header {place} differs"),

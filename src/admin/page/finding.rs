@@ -59,7 +59,7 @@ struct Shown {
     severity: &'static str,
     state: &'static str,
     is_transient: bool,
-    count: u64,
+    times: String,
     first_seen: String,
     last_seen: String,
     last_ago: String,
@@ -245,11 +245,16 @@ fn values(samples: &[Sample], finding: &Finding) -> Vec<Values> {
 impl Screen {
     async fn new(shared: &Arc<Shared>, access: &Access, finding: Finding, chosen: Option<u64>) -> Self {
         let frame = Frame::new(shared, access, "/findings");
-        let kept = samples(shared, &finding).await;
+        let mut kept = samples(shared, &finding).await;
         let values = values(&kept, &finding);
-        let sample = kept.iter().find(|sample| Some(sample.id) == chosen).or(kept.last());
         let first = values.first();
         let (from, to) = (first.and_then(|v| v.from.as_deref()), first.and_then(|v| v.to.as_deref()));
+        let samples = kept.iter().map(|sample| Tab { id: sample.id, name: words::time(sample.at) }).collect();
+        let place = kept.iter().position(|sample| Some(sample.id) == chosen).or(kept.len().checked_sub(1));
+        let sample = match place {
+            Some(place) => SampleView::of(shared, kept.swap_remove(place), &finding.id).await,
+            None => None,
+        };
         let may_accept_any = finding.severity != Severity::Value;
         let scope = if may_accept_any { "any" } else { "share" };
         Screen {
@@ -263,8 +268,8 @@ impl Screen {
                 share: "1".to_owned(),
                 expires_in: "7d".to_owned(),
             },
-            samples: kept.iter().map(|sample| Tab { id: sample.id, name: words::time(sample.at) }).collect(),
-            sample: sample.map(|sample| SampleView::new(shared, sample, &finding.id)),
+            samples,
+            sample,
             sentence: told(&finding.sentence, SENTENCE),
             finding: Shown::of(finding, shared),
             rechecked: None,
@@ -285,8 +290,12 @@ impl Shown {
         let (compared, occurred) = shared.ledger.occurrences(&finding);
         let share = match (occurred, compared) {
             (0, _) => String::new(),
-            (some, all) if some == all => format!("on every answer of {}", finding.route),
-            (some, all) => format!("on {some} of {all} answers of {}", finding.route),
+            (some, all) if some == all => {
+                format!("on every answer of {} that was compared lately", finding.route)
+            }
+            (some, all) => {
+                format!("on {some} of {all} answers of {} that were compared lately", finding.route)
+            }
         };
         Shown {
             share,
@@ -295,7 +304,7 @@ impl Shown {
             severity: finding.severity.as_str(),
             state: finding.state.as_str(),
             is_transient: finding.transient,
-            count: finding.count,
+            times: words::counted(finding.count, "time"),
             first_seen: words::time(finding.first_seen),
             last_seen: words::time(finding.last_seen),
             last_ago: words::ago(finding.last_seen, Utc::now()),

@@ -1,5 +1,9 @@
 //! One sample as a finding's screen shows it: both legs side by side, and how to ask again.
 
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
 use super::words;
 use crate::app::Shared;
 use crate::ledger::sample::{Sample, SampleDifference, SampleLeg};
@@ -7,6 +11,8 @@ use crate::side::{Pair, Side};
 use crate::view::curl::curl;
 use crate::view::{Cell, Form, Mark, Part, Row, SideBySide, side_by_side};
 
+/// Samples that are laid out at once.
+static LAYING_OUT: Semaphore = Semaphore::const_new(2);
 /// Places of the finding in this sample that are listed.
 const PLACES: usize = 10;
 /// Longest value of a place, in characters.
@@ -73,13 +79,23 @@ pub(crate) struct Line {
 /// A command that asks again.
 pub(crate) struct Curl {
     pub(crate) what: String,
-    pub(crate) command: String,
+    /// None where there is no URL to ask, or no shell that takes it.
+    pub(crate) command: Option<String>,
 }
 
 // === impl SampleView ===
 
 impl SampleView {
-    pub(super) fn new(shared: &Shared, sample: &Sample, finding: &str) -> Self {
+    /// Laid out elsewhere than on the admin side's thread, where a rollback may be waiting; a few at once, since two large
+    /// bodies take much memory. None if that failed.
+    pub(super) async fn of(shared: &Arc<Shared>, sample: Sample, finding: &str) -> Option<Self> {
+        let (shared, finding) = (Arc::clone(shared), finding.to_owned());
+        let _place = LAYING_OUT.acquire().await.ok()?;
+        let view = tokio::task::spawn_blocking(move || SampleView::new(&shared, &sample, &finding));
+        view.await.inspect_err(|error| tracing::error!(%error, "a sample cannot be shown")).ok()
+    }
+
+    fn new(shared: &Shared, sample: &Sample, finding: &str) -> Self {
         let SideBySide { form, mut rows, mut cut } =
             side_by_side(&sample.from.body, &sample.to.body, &sample.differences);
         cut |= rows.len() > ROWS;
@@ -121,13 +137,16 @@ fn by_hand(shared: &Shared, sample: &Sample, side: Side) -> Curl {
     let headers = sample.request.as_deref().unwrap_or_default();
     if source.starts_with("http://") || source.starts_with("https://") {
         let lost = if sample.request.is_some() { "" } else { " (its credentials were not stored)" };
-        let command = curl(source, &sample.target, headers);
-        let command =
-            command.unwrap_or_else(|| "It holds control characters, which no shell takes well.".to_owned());
-        return Curl { what: format!("{name}{lost}:"), command };
+        return match curl(source, &sample.target, headers) {
+            Some(command) => Curl { what: format!("{name}{lost}:"), command: Some(command) },
+            None => Curl {
+                what: format!("{name}: it holds control characters, which no shell takes"),
+                command: None,
+            },
+        };
     }
-    let command = format!("flipgate answers for {name} itself, from {source}: “Recheck now” asks it.");
-    Curl { what: format!("{name}:"), command }
+    let what = format!("{name}: flipgate answers itself, from {source}; “Recheck now” asks it.");
+    Curl { what, command: None }
 }
 
 // === impl Leg ===

@@ -45,6 +45,16 @@ fn one_member_on_several_routes_and_in_scripts_is_one_cause() {
 }
 
 #[test]
+fn an_item_that_is_missing_is_not_the_list_that_is() {
+    let causes = by_cause(vec![
+        finding("/a", "/reports/*/tags", Kind::Removed, 1),
+        finding("/a", "/reports/*/tags/*", Kind::Removed, 3),
+        finding("/b", "/tags/*", Kind::Removed, 2),
+    ]);
+    assert_eq!(named(&causes), [("an item of `tags` is missing", 2, 5), ("`tags` is missing", 1, 1)]);
+}
+
+#[test]
 fn what_is_not_plainly_alike_stands_alone() {
     let other = |route: &str| Finding {
         sentence: format!("`html/body/p` is 3 in sqlite and 4 in postgres, on {route}."),
