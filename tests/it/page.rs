@@ -34,8 +34,9 @@ async fn between() -> (Upstream, Upstream, Flipgate) {
     let flipgate = Setup::with_config(&from.url(), &to.url(), ROUTES).start().await;
     for target in ["/read/a", "/read/b?q=%3Cscript%3Ealert(1)%3C/script%3E", "/other"] {
         flipgate.get(target).await;
+        // One after the other, so that samples have the same numbers each time.
+        flipgate.settled().await;
     }
-    flipgate.settled().await;
     (from, to, flipgate)
 }
 
