@@ -31,6 +31,9 @@ pub(crate) const EXPIRIES: &[(&str, &str)] =
 /// Longest sentence shown, in characters.
 const SENTENCE: usize = 400;
 
+/// Longest target that names a sample, in characters.
+const TARGET: usize = 40;
+
 #[derive(Template)]
 #[template(path = "admin/finding.html")]
 struct Screen {
@@ -263,7 +266,7 @@ impl Screen {
                 share: "1".to_owned(),
                 expires_in: "7d".to_owned(),
             },
-            samples: kept.iter().map(|sample| Tab { id: sample.id, name: words::time(sample.at) }).collect(),
+            samples: kept.iter().map(Tab::of).collect(),
             sample: sample.map(|sample| SampleView::new(shared, sample, &finding.id)),
             sentence: told(&finding.sentence, SENTENCE),
             finding: Shown::of(finding, shared),
@@ -307,6 +310,16 @@ impl Shown {
     }
 }
 
+// === impl Tab ===
+
+impl Tab {
+    fn of(sample: &Sample) -> Self {
+        let more = if sample.target.chars().count() > TARGET { "…" } else { "" };
+        let target: String = sample.target.chars().take(TARGET).collect();
+        Tab { id: sample.id, name: format!("{}{more}", words::visible(&target)) }
+    }
+}
+
 // === impl Accepted ===
 
 impl Accepted {
@@ -326,6 +339,6 @@ impl Accepted {
             }
             (None, None) => String::new(),
         };
-        Accepted { at: words::time(acceptance.at), until, scope, note: acceptance.note.clone() }
+        Accepted { at: words::time(acceptance.at), until, scope, note: words::visible(&acceptance.note) }
     }
 }

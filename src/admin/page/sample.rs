@@ -73,7 +73,9 @@ pub(crate) struct Line {
 /// A command that asks again.
 pub(crate) struct Curl {
     pub(crate) what: String,
+    /// Or why there is none.
     pub(crate) command: String,
+    pub(crate) is_command: bool,
 }
 
 // === impl SampleView ===
@@ -96,7 +98,7 @@ impl SampleView {
         let here = sample.differences.iter().filter(|difference| difference.finding == finding);
         SampleView {
             id: sample.id,
-            target: sample.target.clone(),
+            target: words::visible(&sample.target),
             at: words::time(sample.at),
             primary: sample.primary.clone(),
             legs: [Leg::of(&sample.from), Leg::of(&sample.to)],
@@ -122,12 +124,13 @@ fn by_hand(shared: &Shared, sample: &Sample, side: Side) -> Curl {
     if source.starts_with("http://") || source.starts_with("https://") {
         let lost = if sample.request.is_some() { "" } else { " (its credentials were not stored)" };
         let command = curl(source, &sample.target, headers);
+        let is_command = command.is_some();
         let command =
             command.unwrap_or_else(|| "It holds control characters, which no shell takes well.".to_owned());
-        return Curl { what: format!("{name}{lost}:"), command };
+        return Curl { what: format!("{name}{lost}:"), command, is_command };
     }
     let command = format!("flipgate answers for {name} itself, from {source}: “Recheck now” asks it.");
-    Curl { what: format!("{name}:"), command }
+    Curl { what: format!("{name}:"), command, is_command: false }
 }
 
 // === impl Leg ===
@@ -155,9 +158,13 @@ impl Place {
 
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(VALUE) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", words::visible(text.get(..end).unwrap_or_default())),
+        None => words::visible(text),
     }
+}
+
+fn shown(part: Part) -> Part {
+    Part { text: words::visible(&part.text), ..part }
 }
 
 // === impl TableRow ===
@@ -171,6 +178,7 @@ impl TableRow {
                     Mark::Removed => format!(" in {}", names.from),
                     Mark::Equal | Mark::Changed | Mark::Moved | Mark::Renamed => String::new(),
                 };
+                let content = content.iter().map(|line| words::visible(line)).collect();
                 TableRow::Folded { what: format!("{what}{whose}"), content }
             }
             Row::Line { depth, from, to, mark, at, difference } => {
@@ -179,7 +187,7 @@ impl TableRow {
                     line: cell.line,
                     tone: if is_plain { "" } else { tone },
                     indent: "  ".repeat(usize::from(depth.min(LEVELS))),
-                    parts: cell.parts,
+                    parts: cell.parts.into_iter().map(shown).collect(),
                 };
                 let sides = [from.map(|cell| line(cell, "gone")), to.map(|cell| line(cell, "new"))];
                 TableRow::Line { title: at.filter(|_| difference.is_some()), sides }
