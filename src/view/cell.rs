@@ -32,13 +32,19 @@ type Piece<'a> = (&'a str, bool);
 
 /// The pieces of two lines that stand opposite each other.
 pub(super) fn both(from: Written<'_>, to: Written<'_>) -> (Vec<Part>, Vec<Part>) {
-    let (head, body) = (common(from.head, to.head), common(from.body, to.body));
+    let head = common(from.head, to.head);
+    let body = if is_word(from.body) || is_word(to.body) { (0, 0) } else { common(from.body, to.body) };
     let pieces = |side: Written<'_>| {
         let [a, b, c] = split(side.head, head);
         let [d, e, f] = split(side.body, body);
         cut(&[a, b, c, d, e, f, (side.tail, false)])
     };
     (pieces(from), pieces(to))
+}
+
+/// What is not made of parts: that `true` and `false` end alike says nothing.
+fn is_word(body: &str) -> bool {
+    matches!(body, "true" | "false" | "null")
 }
 
 /// A text in what it has in common at its beginning, what differs, and what is common at its end.
@@ -115,6 +121,7 @@ mod tests {
     fn what_differs_is_marked_on_character_boundaries() {
         assert_eq!(marked("10", "10.0"), ["10", "10[.0]"]);
         assert_eq!(marked("aXXb", "aXb"), ["aX[X]b", "aXb"]);
+        assert_eq!(marked("true", "false"), ["[true]", "[false]"]);
         // é and è begin with the same byte, ç and § end with the same.
         assert_eq!(marked("caf\u{e9}", "caf\u{e8}"), ["caf[\u{e9}]", "caf[\u{e8}]"]);
         assert_eq!(marked("\u{e7}!", "\u{a7}!"), ["[\u{e7}]!", "[\u{a7}]!"]);

@@ -57,6 +57,7 @@ impl From<AuditEntry> for Line {
         } else {
             reason
         };
+        let reason = words::visible(&reason);
         Line { at, action, from, to, trigger, source, reason, forced, finding, evidence }
     }
 }

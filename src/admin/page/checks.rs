@@ -37,7 +37,8 @@ fn check(name: &'static str, conditions: &[&Condition]) -> Check {
     let unmet: Vec<&&Condition> = conditions.iter().filter(|condition| !condition.met).collect();
     let by_route = conditions.iter().filter(|condition| condition.route.is_some()).count();
     let summary = match (by_route, unmet.len()) {
-        (0, _) => String::new(),
+        // A hint names the only one.
+        (0 | 1, _) => String::new(),
         (all, 0) => format!("on all {all} routes"),
         (all, unmet) => format!("on {} of {all} routes", all - unmet.min(all)),
     };

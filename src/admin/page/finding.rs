@@ -31,6 +31,9 @@ pub(crate) const EXPIRIES: &[(&str, &str)] =
 /// Longest sentence shown, in characters.
 const SENTENCE: usize = 400;
 
+/// Longest target that names a sample, in characters.
+const TARGET: usize = 40;
+
 #[derive(Template)]
 #[template(path = "admin/finding.html")]
 struct Screen {
@@ -249,7 +252,7 @@ impl Screen {
         let values = values(&kept, &finding);
         let first = values.first();
         let (from, to) = (first.and_then(|v| v.from.as_deref()), first.and_then(|v| v.to.as_deref()));
-        let samples = kept.iter().map(|sample| Tab { id: sample.id, name: words::time(sample.at) }).collect();
+        let samples = kept.iter().map(Tab::of).collect();
         let place = kept.iter().position(|sample| Some(sample.id) == chosen).or(kept.len().checked_sub(1));
         let sample = match place {
             Some(place) => SampleView::of(shared, kept.swap_remove(place), &finding.id).await,
@@ -316,6 +319,16 @@ impl Shown {
     }
 }
 
+// === impl Tab ===
+
+impl Tab {
+    fn of(sample: &Sample) -> Self {
+        let more = if sample.target.chars().count() > TARGET { "…" } else { "" };
+        let target: String = sample.target.chars().take(TARGET).collect();
+        Tab { id: sample.id, name: format!("{}{more}", words::visible(&target)) }
+    }
+}
+
 // === impl Accepted ===
 
 impl Accepted {
@@ -335,6 +348,6 @@ impl Accepted {
             }
             (None, None) => String::new(),
         };
-        Accepted { at: words::time(acceptance.at), until, scope, note: acceptance.note.clone() }
+        Accepted { at: words::time(acceptance.at), until, scope, note: words::visible(&acceptance.note) }
     }
 }

@@ -23,7 +23,7 @@ use crate::state::Stored;
 use crate::stats::{latency, upper_bound};
 
 /// Causes that are named.
-const WORST: usize = 6;
+const WORST: usize = 8;
 /// Longest name of a cause, in characters.
 const NAME: usize = 120;
 

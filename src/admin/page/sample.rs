@@ -112,7 +112,7 @@ impl SampleView {
         let here = sample.differences.iter().filter(|difference| difference.finding == finding);
         SampleView {
             id: sample.id,
-            target: sample.target.clone(),
+            target: words::visible(&sample.target),
             at: words::time(sample.at),
             primary: sample.primary.clone(),
             legs: [Leg::of(&sample.from), Leg::of(&sample.to)],
@@ -174,9 +174,13 @@ impl Place {
 
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(VALUE) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", words::visible(text.get(..end).unwrap_or_default())),
+        None => words::visible(text),
     }
+}
+
+fn shown(part: Part) -> Part {
+    Part { text: words::visible(&part.text), ..part }
 }
 
 // === impl TableRow ===
@@ -190,6 +194,7 @@ impl TableRow {
                     Mark::Removed => format!(" in {}", names.from),
                     Mark::Equal | Mark::Changed | Mark::Moved | Mark::Renamed => String::new(),
                 };
+                let content = content.iter().map(|line| words::visible(line)).collect();
                 TableRow::Folded { what: format!("{what}{whose}"), content }
             }
             Row::Line { depth, from, to, mark, at, difference } => {
@@ -198,7 +203,7 @@ impl TableRow {
                     line: cell.line,
                     tone: if is_plain { "" } else { tone },
                     indent: "  ".repeat(usize::from(depth.min(LEVELS))),
-                    parts: cell.parts,
+                    parts: cell.parts.into_iter().map(shown).collect(),
                 };
                 let sides = [from.map(|cell| line(cell, "gone")), to.map(|cell| line(cell, "new"))];
                 TableRow::Line { title: at.filter(|_| difference.is_some()), sides }

@@ -1,5 +1,7 @@
 //! A sentence of ours with what stands in backticks set as code.
 
+use super::words::visible;
+
 /// A piece of a sentence.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
@@ -16,7 +18,7 @@ pub(super) fn told(sentence: &str, most: usize) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = text
         .split('`')
         .enumerate()
-        .map(|(index, text)| Piece { text: text.to_owned(), is_code: index % 2 == 1 })
+        .map(|(index, text)| Piece { text: visible(text), is_code: index % 2 == 1 })
         .filter(|piece| !piece.text.is_empty())
         .collect();
     if is_cut {

@@ -57,6 +57,24 @@ pub(super) fn stretch(stretch: Duration) -> String {
     }
 }
 
+/// Text in which nothing hides and nothing turns the rest of its line around: such characters as `\u202e`.
+pub(super) fn visible(text: &str) -> String {
+    let hides = |c: char| {
+        matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'
+            | '\u{2066}'..='\u{2069}' | '\u{feff}')
+            || (c.is_control() && !matches!(c, '\n' | '\t' | '\r'))
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hides(c) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 /// `1 request`, `2 requests`.
 pub(super) fn counted(count: u64, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
@@ -73,6 +91,12 @@ mod tests {
     fn shares_that_are_almost_all_or_nothing_do_not_read_so() {
         let written = [0.0, 0.000_04, 0.0256, 0.5, 0.999_96, 1.0].map(percent);
         assert_eq!(written, ["0 %", "< 0.01 %", "2.56 %", "50 %", "> 99.99 %", "100 %"]);
+    }
+
+    #[test]
+    fn what_hides_in_a_text_is_shown() {
+        let shown = visible("a\u{202e}b\u{feff}c\u{7}\n\u{e4} \u{5d0} \u{1f468}\u{200d}\u{1f469}");
+        assert_eq!(shown, "a\\u202eb\\ufeffc\\u0007\n\u{e4} \u{5d0} \u{1f468}\u{200d}\u{1f469}");
     }
 
     #[test]
