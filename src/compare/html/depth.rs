@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+/// Most attributes of one tag: the parser looks through all of them for each one.
+const ATTRIBUTES: usize = 1000;
 /// Longest name that an element known here has, in bytes.
 const NAME_BYTES: usize = 16;
 
@@ -51,11 +53,13 @@ fn is_raw(tag: &[u8]) -> bool {
 }
 
 /// True if the tags nest more deeply than `depth`, counted without building the tree: the parser walks its stack of open
-/// elements for most tags, so a deep page would take quadratic time.
+/// elements for most tags, so a deep page would take quadratic time. True as well if a tag has too many attributes.
 pub(super) fn is_deep(text: &str, depth: usize) -> bool {
     let (mut open, mut foreign) = (0_usize, 0_usize);
     let mut names: HashMap<[u8; NAME_BYTES], usize, RandomState> = HashMap::default();
     let mut rest = text;
+    // What is left of the text after the last tag whose attributes were counted.
+    let mut uncounted = text.len();
     while let Some((_, after)) = rest.split_once('<') {
         if let Some(comment) = after.strip_prefix("!--") {
             rest = comment.split_once("-->").map_or("", |(_, after)| after);
@@ -67,6 +71,10 @@ pub(super) fn is_deep(text: &str, depth: usize) -> bool {
         let mut lower = [0; NAME_BYTES];
         let name = lowered(tag.get(..end).unwrap_or_default(), &mut lower);
         rest = tag.get(end..).unwrap_or_default();
+        if !name.is_empty() && rest.len() <= uncounted {
+            let Some(length) = tag_length(rest) else { return true };
+            uncounted = rest.len() - length;
+        }
         if name.is_empty() || (foreign == 0 && does_not_nest(name)) {
             continue;
         }
@@ -94,6 +102,29 @@ pub(super) fn is_deep(text: &str, depth: usize) -> bool {
         }
     }
     false
+}
+
+/// The length of a tag after its name; none if it has too many attributes.
+fn tag_length(rest: &str) -> Option<usize> {
+    let (mut quote, mut within, mut count) = (None, false, 0);
+    for (at, byte) in rest.bytes().enumerate() {
+        match (quote, byte) {
+            (Some(open), _) if byte == open => quote = None,
+            (Some(_), _) => {}
+            (None, b'>') => return Some(at),
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (None, b'/') => within = false,
+            (None, _) if byte.is_ascii_whitespace() => within = false,
+            (None, _) => {
+                count += usize::from(!within);
+                within = true;
+            }
+        }
+        if count > ATTRIBUTES {
+            return None;
+        }
+    }
+    Some(rest.len())
 }
 
 fn padded(name: &[u8]) -> [u8; NAME_BYTES] {
@@ -127,6 +158,16 @@ fn after_raw<'t>(text: &'t str, name: &[u8]) -> &'t str {
 #[cfg(test)]
 mod tests {
     use super::is_deep;
+
+    #[test]
+    fn a_tag_has_few_attributes_and_what_is_quoted_is_none() {
+        let tag = |attributes: &str, times: usize| format!("<p {}>", attributes.repeat(times));
+        assert!(is_deep(&tag("a ", 1001), 128) && is_deep(&tag("a='>' ", 1001), 128));
+        assert!(!is_deep(&tag("a=1 ", 1000), 128));
+        assert!(!is_deep(&format!("<path d=\"{}\"/>", "M 0 0 ".repeat(5000)), 128));
+        // Linear, also where no tag ever ends.
+        assert!(!is_deep(&"<a=".repeat(1 << 20), usize::MAX));
+    }
 
     #[test]
     fn end_tags_of_what_is_not_open_close_nothing() {
