@@ -40,6 +40,7 @@ mod listener;
 mod login;
 mod openapi;
 pub(crate) mod page;
+mod patience;
 mod problem;
 mod recheck;
 mod session;
@@ -48,7 +49,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Path, Query, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -60,6 +61,7 @@ use tokio::sync::watch;
 
 use self::endpoint::Endpoint;
 use self::events::Events;
+use self::form::CheckedQuery;
 use self::guard::Guard;
 use self::problem::Problem;
 use crate::app::Shared;
@@ -138,7 +140,7 @@ impl Admin {
     /// Serves until the stop; requests in flight are finished. `listener` must not block.
     pub async fn run(self, listener: std::net::TcpListener) {
         let Admin { router, shared, events, stop } = self;
-        tokio::spawn(async move { events.run(&shared).await });
+        tokio::spawn(async move { events.run(shared).await });
         listener::run(listener, router, stop).await;
     }
 }
@@ -231,7 +233,10 @@ async fn readiness(State(shared): App) -> Response {
     Json(shared.cutover.readiness()).into_response()
 }
 
-async fn findings(State(shared): App, Query(query): Query<FindingsQuery>) -> Json<serde_json::Value> {
+async fn findings(
+    State(shared): App,
+    CheckedQuery(query): CheckedQuery<FindingsQuery>,
+) -> Json<serde_json::Value> {
     let wanted =
         |filter: &Option<String>, value: &str| filter.as_deref().is_none_or(|filter| filter == value);
     let mut findings = shared.ledger.findings();

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use self::floor::Floors;
-use self::listeners::{Listeners, on_its_own_thread, warn_if_short_of_descriptors};
+use self::listeners::{Listeners, on_its_own_threads, warn_if_short_of_descriptors};
 use self::upstreams::{Upstreams, check, postgres_url};
 use crate::admin::Admin;
 use crate::backend::Backend;
@@ -304,7 +304,7 @@ fn run(
     tokio::spawn(listener::run(listeners.proxy, proxy, config.limits.connections, stopping.clone(), alive));
     let admin = Admin::new(Arc::clone(&shared), config.admin, admin_address.port(), stopping.clone())
         .map_err(|e| StartError::System(format!("no random numbers: {e}")))?;
-    on_its_own_thread(admin.run(listeners.admin))
+    on_its_own_threads(admin.run(listeners.admin))
         .map_err(|e| StartError::System(format!("the admin side's thread: {e}")))?;
     let rechecker = Rechecker {
         shadow: Arc::clone(&shared.shadow),

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -20,6 +20,7 @@ use super::problem::Problem;
 use super::session::Lease;
 use crate::app::Shared;
 use crate::ledger::finding::State as Judged;
+use crate::side::Side;
 
 /// Streams at once.
 const STREAMS: usize = 16;
@@ -99,15 +100,15 @@ impl Events {
     }
 
     /// Looks for changes as long as somebody wants to know, until the stop.
-    pub(super) async fn run(&self, shared: &Shared) {
+    pub(super) async fn run(&self, shared: Arc<Shared>) {
         let mut stop = self.stop.clone();
         tokio::select! {
-            () = self.look(shared) => {}
+            () = self.look(&shared) => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
     }
 
-    async fn look(&self, shared: &Shared) {
+    async fn look(&self, shared: &Arc<Shared>) {
         let mut step = interval(STEP);
         step.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut id = 0;
@@ -118,7 +119,10 @@ impl Events {
                 self.watched.notified().await;
                 continue;
             }
-            let document = document(shared);
+            // Elsewhere, and never for more than a tenth of the time: much evidence takes long to judge.
+            let (judged, begun) = (Arc::clone(shared), Instant::now());
+            let Ok(document) = tokio::task::spawn_blocking(move || document(&judged)).await else { return };
+            step.reset_after(STEP.max(begun.elapsed() * 10));
             self.latest.send_if_modified(|latest| {
                 if latest.as_ref().is_some_and(|latest| *latest.document == *document) {
                     return false;
@@ -167,6 +171,12 @@ fn document(shared: &Shared) -> String {
     let (compared, mismatches) = tallies.fold((0, 0), |(compared, mismatches), tally| {
         (compared + tally.compared, mismatches + tally.mismatches)
     });
+    let backend = |side: Side| {
+        json!({
+            "up": shared.metrics.is_up(side),
+            "breaker": shared.shadow.capacity.breakers.get(side).standing(),
+        })
+    };
     json!({
         "version": stored.version,
         "primary": stored.primary().map_or("split", |side| shared.names.get(side).as_str()),
@@ -176,6 +186,13 @@ fn document(shared: &Shared) -> String {
         "unmet": readiness.conditions.iter().filter(|condition| !condition.met).count(),
         "epoch": stored.epoch.number,
         "latched": stored.latch.is_some(),
+        "backends": { "from": backend(Side::From), "to": backend(Side::To) },
+        "state": {
+            "up": shared.metrics.is_state_up(),
+            "owed": shared.metrics.is_state_owed(),
+            "unsaved": shared.metrics.is_state_unsaved(),
+        },
+        "shadow_share": shared.shadow.capacity.load.share(),
         "findings": {
             "open": findings(Judged::Open),
             "accepted": findings(Judged::Accepted),

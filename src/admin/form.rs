@@ -1,9 +1,9 @@
 //! Forms of pages, read strictly: what a form does not have, or has twice, is no form of ours.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::response::IntoResponse;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, header, request};
 use serde::de::{DeserializeOwned, Deserializer, Error, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
@@ -19,6 +19,10 @@ const CSRF: &str = "csrf";
 /// The fields of a form that this session's own page sent. `T` has members of String and Option<String>.
 #[derive(Debug)]
 pub(super) struct CheckedForm<T>(pub(super) T);
+
+/// A query, read as strictly; what it cannot be read as is a problem like any other.
+#[derive(Debug)]
+pub(super) struct CheckedQuery<T>(pub(super) T);
 
 /// A form's fields, each once.
 struct Fields(Map<String, Value>);
@@ -44,6 +48,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for CheckedForm<T> {
             return Err(Problem::new(StatusCode::FORBIDDEN, why));
         }
         fields.read().map(CheckedForm)
+    }
+}
+
+// === impl CheckedQuery ===
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for CheckedQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, Problem> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(query)) => Ok(CheckedQuery(query)),
+            Err(rejection) => Err(Problem::bad_request(&rejection.body_text())),
+        }
     }
 }
 

@@ -222,7 +222,8 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
     header_text(headers, FETCH_SITE) == Some("cross-site")
 }
 
-fn takes_html(headers: &HeaderMap) -> bool {
+/// Whether a page is wanted.
+pub(super) fn takes_html(headers: &HeaderMap) -> bool {
     let accepts = |value: &http::HeaderValue| {
         value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("text/html"))
     };

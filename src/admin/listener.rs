@@ -1,5 +1,6 @@
 //! Serves the admin side: a bounded number of connections, and a bound on reading a request's head, so that nobody who
-//! merely connects takes descriptors from the clients. Body and answer have theirs in [`super::in_time`].
+//! merely connects takes descriptors from the clients. Body and answer have theirs in [`super::in_time`], and a peer that
+//! does not read in [`Patient`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,10 +14,14 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::patience::Patient;
+
 /// Connections at once.
 const CONNECTIONS: usize = 64;
 /// From the start of waiting for a request to the end of its head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long nothing of an answer, or of an event stream, may be taken.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pause after the system refused a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -61,7 +66,7 @@ async fn serve(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_TIMEOUT)), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         biased;

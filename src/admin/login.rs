@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{ConnectInfo, FromRequest, Query, Request, State};
+use axum::extract::{ConnectInfo, FromRequest, Request, State};
 use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use serde::Deserialize;
@@ -13,8 +13,9 @@ use url::form_urlencoded;
 
 use super::access::{Access, By, Reach};
 use super::attempts::Attempt;
-use super::form::{self, CheckedForm};
+use super::form::{self, CheckedForm, CheckedQuery};
 use super::guard::{CSRF, Guard};
+use super::page::version;
 use super::problem::Problem;
 use super::session::Lease;
 use super::{App, Caller};
@@ -29,6 +30,7 @@ pub(super) const CHALLENGE: &str = "Bearer realm=\"flipgate\"";
 struct LoginPage<'p> {
     next: &'p str,
     error: Option<&'p str>,
+    assets: &'static str,
 }
 
 /// Has a browser ask for the same page once more, now from a page of our own.
@@ -55,7 +57,7 @@ struct NoFields {}
 /// `GET /login`.
 pub(super) async fn page(
     Extension(guard): Extension<Arc<Guard>>,
-    Query(query): Query<LoginQuery>,
+    CheckedQuery(query): CheckedQuery<LoginQuery>,
 ) -> Result<Response, Problem> {
     if !guard.has_token() {
         return Ok(Redirect::to("/").into_response());
@@ -141,7 +143,7 @@ pub(super) fn again(target: &Uri) -> Response {
 }
 
 fn ask(status: StatusCode, next: Option<&str>, error: Option<&str>) -> Result<Response, Problem> {
-    let page = rendered(&LoginPage { next: local(next), error })?;
+    let page = rendered(&LoginPage { next: local(next), error, assets: version() })?;
     Ok((status, page).into_response())
 }
 
@@ -217,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_a_page_repeats_is_escaped() {
-        let page = LoginPage { next: "/\"><script>", error: Some("<b>") }.render().unwrap();
+        let page = LoginPage { next: "/\"><script>", error: Some("<b>"), assets: "" }.render().unwrap();
         assert!(!page.contains("<script>") && !page.contains("<b>"), "{page}");
         let page = AgainPage { target: "/\"><script>" }.render().unwrap();
         assert!(!page.contains("<script>"), "{page}");

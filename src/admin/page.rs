@@ -21,15 +21,16 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, StatusCode};
 
-pub(super) use self::assets::asset;
+pub(super) use self::assets::{asset, version};
 pub(super) use self::audit::audit;
 pub(super) use self::finding::{finding, judge, recheck};
 pub(super) use self::findings::findings;
 pub(super) use self::flip::{ask_dial, ask_flip, epoch, flip, latch, rollback};
 pub(super) use self::overview::overview;
+use super::guard::takes_html;
 use super::problem::Problem;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -54,8 +55,7 @@ struct ProblemScreen<'a> {
 
 /// Turns a problem into a page where a browser asked for one.
 pub(super) async fn present(request: Request, next: Next) -> Response {
-    let accepts = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let is_browser = accepts.contains("text/html") && !request.uri().path().starts_with("/api/");
+    let is_browser = takes_html(request.headers()) && !request.uri().path().starts_with("/api/");
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>().filter(|_| is_browser) else {
         return response;

@@ -112,8 +112,10 @@ impl Sessions {
     }
 
     fn numbers<'h>(&'h self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h str> {
-        let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        // Pair by pair: what others set may be anything.
+        let values =
+            headers.get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b';'));
+        let pairs = values.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='));
         pairs.filter(|(name, _)| *name == self.cookie).map(|(_, number)| number)
     }
 
@@ -159,6 +161,18 @@ mod tests {
 
     fn cookie(number: &str) -> String {
         format!("flipgate_session_9900={number}")
+    }
+
+    #[test]
+    fn what_others_set_beside_it_does_not_hide_a_session() {
+        let (sessions, now) = (Sessions::new(9900), Instant::now());
+        let mine = cookie(&sessions.begin(Reach::Reading, now).unwrap().number);
+        for other in ["name=\u{e9}", "flipgate_session_9900=stale", "=", ""] {
+            let mut headers = HeaderMap::new();
+            let value = header::HeaderValue::from_bytes(format!("{other}; {mine}").as_bytes()).unwrap();
+            headers.insert(header::COOKIE, value);
+            assert!(sessions.find(&headers, now).is_some(), "{other}");
+        }
     }
 
     #[test]

@@ -38,9 +38,17 @@ async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, S
     Ok((listener, bound))
 }
 
-/// Runs the admin side beside the clients' threads: a scrape or a long document must not make a client wait.
-pub(super) fn on_its_own_thread(side: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// Threads of the admin side.
+const ADMIN_THREADS: usize = 2;
+
+/// Runs the admin side beside the clients' threads: a scrape or a long document must not make a client wait. Two threads,
+/// since it must not make a rollback wait either.
+pub(super) fn on_its_own_threads(side: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(ADMIN_THREADS)
+        .thread_name("admin-worker")
+        .enable_all()
+        .build()?;
     std::thread::Builder::new().name("admin".into()).spawn(move || runtime.block_on(side))?;
     Ok(())
 }

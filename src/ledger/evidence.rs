@@ -130,6 +130,9 @@ struct Minute {
     transients: u64,
     unexplained: u64,
     noise: u64,
+    /// Those that differed and could not be asked again: they are in `differed`, and not compared.
+    #[serde(default)]
+    unconfirmed: u64,
     /// Pairs of leg times seen; those kept are a sample.
     timed: u64,
     pairs: Vec<(u32, u32)>,
@@ -342,7 +345,10 @@ impl Minute {
                 self.unexplained += u64::from(!entry.explained);
             }
             Outcome::Noise => self.noise += 1,
-            Outcome::Mismatch if !is_confirmed(entry.reason) => self.uncompared += 1,
+            Outcome::Mismatch if !is_confirmed(entry.reason) => {
+                self.uncompared += 1;
+                self.unconfirmed += 1;
+            }
             Outcome::Mismatch => self.confirm(entry),
             Outcome::Shed | Outcome::Incomplete | Outcome::Skipped => self.uncompared += 1,
             Outcome::Match | Outcome::Accepted | Outcome::ShadowFailed | Outcome::PrimaryFailed => {}

@@ -147,6 +147,9 @@ async fn a_flip_is_shown_before_it_is_made_and_refused_with_the_checklist() {
     let late = send(&flipgate, "/flip", &format!("{asked}&confirmed=yes")).await;
     assert_eq!(late.status, 409);
     assert!(screen(&flipgate, "/").await.text().contains("Roll back to sqlite"));
+    let dialling = send(&flipgate, "/dial", "percent=10&expect=100&reason=slowly&force=yes").await;
+    assert!(dialling.text().contains("Yes, set the dial to 10 %"));
+    assert!(!dialling.text().contains(" checked"), "force is asked for anew each time");
     let back = send(&flipgate, "/rollback", "reason=cards").await;
     assert_eq!((back.status, flipgate.primary().await.as_str()), (303, "sqlite"));
     assert!(!screen(&flipgate, "/").await.text().contains("Roll back to sqlite"));
@@ -173,6 +176,8 @@ async fn forms_with_nonsense_change_nothing_and_say_why() {
         ("/rollback", "reason=x&percent=3", 400, "percent"),
         (&format!("/findings/{id}"), "state=accepted&note=x&scope=any", 422, "scope"),
         (&format!("/findings/{id}"), "state=accepted&note=x&scope=share&share=no", 400, "number"),
+        (&format!("/findings/{id}"), "state=accepted&note=x&scope=vaules", 400, "scope"),
+        (&format!("/findings/{id}"), "state=resolved", 400, "state"),
         ("/findings/none", "state=open", 404, "no finding"),
         ("/samples/999/recheck", &format!("finding={id}"), 404, "no sample"),
     ] {

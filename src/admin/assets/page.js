@@ -16,11 +16,21 @@ let waiting = null;
 let events = null;
 let pressed = 0;
 let isOut = false;
+let isLooking = false;
+let again = false;
 
-// Replaces those live parts of this page that differ from what the server renders now.
+// Replaces those live parts of this page that differ from what the server renders now. The next look waits for this one.
 async function refresh() {
-  last = Date.now();
   waiting = null;
+  isLooking = true;
+  again = false;
+  await look();
+  isLooking = false;
+  last = Date.now();
+  if (again) soon();
+}
+
+async function look() {
   let now;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" }, credentials: "same-origin" });
@@ -32,7 +42,7 @@ async function refresh() {
     return stale(LOST);
   }
   // What is pressed now must still be there when it is let go.
-  if (Date.now() - pressed < PACE) return soon();
+  if (Date.now() - pressed < PACE) return void setTimeout(soon, PACE);
   for (const old of document.querySelectorAll("[data-live]")) {
     const part = now.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);
     if (part && !part.isEqualNode(old.pristine) && !isSelected(old)) replace(old, part);
@@ -78,7 +88,8 @@ function stale(why) {
 }
 
 function soon() {
-  if (waiting !== null || document.hidden) return;
+  if (isLooking) again = true;
+  if (isLooking || waiting !== null || document.hidden) return;
   waiting = setTimeout(refresh, Math.max(0, last + PACE - Date.now()));
 }
 
@@ -133,5 +144,7 @@ if (document.querySelector("[data-live]")) {
     addEventListener(type, () => { pressed = type === "pointerdown" ? Date.now() : 0; }, true);
   }
   document.addEventListener("visibilitychange", follow);
+  // Times since something are told in minutes.
+  setInterval(soon, 60000);
   follow();
 }

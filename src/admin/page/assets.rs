@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::Path;
+use axum::extract::{Path, RawQuery};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use sha2::{Digest, Sha256};
@@ -13,7 +13,7 @@ const CSS: &str = include_str!("../assets/page.css");
 const SCRIPT: &str = include_str!("../assets/page.js");
 
 /// Stands in the URLs of both, so that a browser that kept them asks again after an update.
-pub(super) fn version() -> &'static str {
+pub(in crate::admin) fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let digest = Sha256::new().chain_update(CSS).chain_update(SCRIPT).finalize();
         digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
@@ -22,12 +22,18 @@ pub(super) fn version() -> &'static str {
 }
 
 /// `GET /assets/{name}`.
-pub(in crate::admin) async fn asset(Path(name): Path<String>) -> Result<Response, Problem> {
+pub(in crate::admin) async fn asset(
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     let (content_type, text) = match name.as_str() {
         "page.css" => ("text/css; charset=utf-8", CSS),
         "page.js" => ("text/javascript; charset=utf-8", SCRIPT),
         _ => return Err(Problem::not_found("no such file of the page")),
     };
-    let headers = [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    // Another version's name may be that of a replica that was not updated yet.
+    let is_ours = query.as_deref() == Some(version());
+    let kept = if is_ours { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let headers = [(CONTENT_TYPE, content_type), (CACHE_CONTROL, kept)];
     Ok((headers, text).into_response())
 }

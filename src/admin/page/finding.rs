@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::response::Response;
 use chrono::Utc;
 use http::StatusCode;
@@ -14,7 +14,7 @@ use super::sample::{SampleView, TableRow};
 use super::told::{Piece, told};
 use super::{html_as, to, words};
 use crate::admin::access::Access;
-use crate::admin::form::CheckedForm;
+use crate::admin::form::{CheckedForm, CheckedQuery};
 use crate::admin::problem::Problem;
 use crate::admin::{App, Caller, find_sample, judgement, recheck as rechecks};
 use crate::app::Shared;
@@ -121,7 +121,7 @@ pub(in crate::admin) async fn finding(
     State(shared): App,
     access: Access,
     Path(id): Path<String>,
-    Query(chosen): Query<Chosen>,
+    CheckedQuery(chosen): CheckedQuery<Chosen>,
 ) -> Result<Response, Problem> {
     let finding = find(&shared, &id)?;
     Screen::new(&shared, &access, finding, chosen.sample).await.answer(StatusCode::OK)
@@ -197,7 +197,11 @@ fn shown(asked: &rechecks::Asked) -> Notice {
 impl JudgeForm {
     /// What it asks for, as the API would be asked.
     async fn judgement(&self, shared: &Shared, finding: &Finding) -> Result<Judgement, Problem> {
-        let is_accepted = self.state == Judged::Accepted.as_str();
+        let is_accepted = match self.state.as_str() {
+            "accepted" => true,
+            "open" => false,
+            _ => return Err(Problem::bad_request("state is `accepted` or `open`")),
+        };
         let mut judgement = Judgement {
             state: if is_accepted { Judged::Accepted } else { Judged::Open },
             note: self.note.clone(),
@@ -215,7 +219,9 @@ impl JudgeForm {
             "values" if is_accepted => {
                 judgement.values = Some(values(&samples(shared, finding).await, finding));
             }
-            _ => {}
+            "any" if is_accepted => {}
+            _ if !is_accepted => {}
+            _ => return Err(Problem::bad_request("scope is `any`, `values` or `share`")),
         }
         Ok(judgement)
     }

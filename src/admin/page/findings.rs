@@ -1,7 +1,7 @@
 //! `GET /findings`: what differs, grouped by cause, the worst first.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use super::told::{Piece, told};
 use super::{html, words};
 use crate::admin::App;
 use crate::admin::access::Access;
+use crate::admin::form::CheckedQuery;
 use crate::admin::problem::Problem;
 use crate::compare::{Class, Severity};
 use crate::ledger::finding::{Finding, State as Judged};
@@ -68,7 +69,7 @@ struct Line {
 pub(in crate::admin) async fn findings(
     State(shared): App,
     access: Access,
-    Query(wanted): Query<Wanted>,
+    CheckedQuery(wanted): CheckedQuery<Wanted>,
 ) -> Result<Response, Problem> {
     let all = shared.ledger.findings();
     let routes = shared.routes.iter().map(|(_, route)| route.pattern.clone()).collect();

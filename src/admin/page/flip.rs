@@ -57,8 +57,8 @@ struct Plan {
 #[derive(Default)]
 struct Filled {
     reason: String,
-    force: bool,
     percent: u8,
+    dial_reason: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -199,8 +199,13 @@ impl Confirmable {
             return done(shared, access, shared.cutover.change(self.change).await);
         }
         let mut screen = Screen::new(shared, access);
-        let Change { dial, force, ref reason, .. } = self.change;
-        screen.form = Filled { reason: reason.clone(), force, percent: dial };
+        let Change { dial, ref reason, .. } = self.change;
+        // Each form keeps what was filled in there; force is asked for anew each time.
+        if self.action == HERE {
+            screen.form.reason.clone_from(reason);
+        } else {
+            screen.form = Filled { percent: dial, dial_reason: reason.clone(), ..Filled::default() };
+        }
         if dial == screen.frame.dial {
             screen.outcome = Some(Notice::warn("That is so already: nothing would change."));
         } else {

@@ -154,11 +154,10 @@ fn row(shared: &Shared, index: usize, route: &Route, wanted: u64, findings: &[Fi
     let is_open = |finding: &&Finding| {
         finding.state == Judged::Open && !finding.transient && finding.route == route.pattern
     };
-    let agreed = tally.compared.saturating_sub(tally.differed.saturating_sub(tally.transients + tally.noise));
     let none = || "–".to_owned();
     let timed = |text: String| if tally.pairs.is_empty() { none() } else { text };
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-    let share = agreed as f64 / tally.compared as f64;
+    let share = tally.agreed() as f64 / tally.compared as f64;
     Row {
         route: route.pattern.clone(),
         required: route.required,

@@ -90,8 +90,12 @@ impl SampleView {
     /// bodies take much memory. None if that failed.
     pub(super) async fn of(shared: &Arc<Shared>, sample: Sample, finding: &str) -> Option<Self> {
         let (shared, finding) = (Arc::clone(shared), finding.to_owned());
-        let _place = LAYING_OUT.acquire().await.ok()?;
-        let view = tokio::task::spawn_blocking(move || SampleView::new(&shared, &sample, &finding));
+        let place = LAYING_OUT.acquire().await.ok()?;
+        let view = tokio::task::spawn_blocking(move || {
+            // Held to the end, also if nobody waits any more.
+            let _place = place;
+            SampleView::new(&shared, &sample, &finding)
+        });
         view.await.inspect_err(|error| tracing::error!(%error, "a sample cannot be shown")).ok()
     }
 

@@ -14,7 +14,7 @@ const STRETCH: i64 = 2;
 pub struct Point {
     /// Comparisons.
     pub compared: u64,
-    /// Those that differed and did not agree when asked again, noise left out.
+    /// Those of them that differed and did not agree when asked again, noise left out.
     pub differed: u64,
     /// p95 of the pairs of leg times, in seconds; none without any.
     pub p95: Option<Pair<f64>>,
@@ -34,7 +34,8 @@ fn point<'a>(books: impl Iterator<Item = &'a Book>, stretch: i64) -> Point {
     let minutes = stretch * STRETCH..(stretch + 1) * STRETCH;
     for (_, minute) in books.flat_map(|book| book.minutes.range(minutes.clone())) {
         point.compared += minute.compared;
-        point.differed += minute.differed.saturating_sub(minute.transients + minute.noise);
+        point.differed +=
+            minute.differed.saturating_sub(minute.transients + minute.noise + minute.unconfirmed);
         times.from.extend(minute.pairs.iter().map(|(from, _)| f64::from(*from) / 1e6));
         times.to.extend(minute.pairs.iter().map(|(_, to)| f64::from(*to) / 1e6));
     }

@@ -38,6 +38,8 @@ pub struct Tally {
     pub unexplained: u64,
     /// Those that differed only where the primary differs from itself.
     pub noise: u64,
+    /// Those that differed and could not be asked again; they do not count as compared.
+    pub unconfirmed: u64,
     /// When the last confirmed mismatch came that nothing covers.
     pub last_mismatch: Option<i64>,
     /// When each comparison came to count, in no order.
@@ -84,6 +86,13 @@ impl Tally {
         successes
     }
 
+    /// Comparisons that agreed, at once or when asked again, noise left out. What was accepted later is not among them.
+    #[must_use]
+    pub fn agreed(&self) -> u64 {
+        self.compared
+            .saturating_sub(self.differed.saturating_sub(self.transients + self.noise + self.unconfirmed))
+    }
+
     fn add_minute(&mut self, minute: &Minute, accepted: &Accepted) {
         self.all += minute.all;
         self.shadowed += minute.shadowed;
@@ -94,6 +103,7 @@ impl Tally {
         self.transients += minute.transients;
         self.unexplained += minute.unexplained;
         self.noise += minute.noise;
+        self.unconfirmed += minute.unconfirmed;
         let uncovered = minute.confirmed.iter().filter(|(_, differs)| differs.is_mismatch(accepted));
         let latest = uncovered.map(|(at, _)| *at).chain(minute.beyond).max();
         self.last_mismatch = self.last_mismatch.max(latest);

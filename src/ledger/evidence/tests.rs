@@ -138,3 +138,19 @@ proptest::proptest! {
         proptest::prop_assert_eq!(format!("{:?}", tally(&book, 0)), before);
     }
 }
+
+#[test]
+fn what_could_not_be_confirmed_says_nothing_of_the_agreement() {
+    let mut book = Book::default();
+    (0..20).for_each(|target| book.add(entry(target, Outcome::Match)));
+    (20..24).for_each(|target| book.add(entry(target, Outcome::Transient)));
+    book.add(entry(30, Outcome::Mismatch));
+    for target in 40..90 {
+        book.add(Entry { reason: Reason::Unconfirmed, ..entry(target, Outcome::Mismatch) });
+    }
+    let tally = tally(&book, 0);
+    assert_eq!((tally.compared, tally.agreed()), (25, 24));
+    let history = history::history([&book].into_iter(), 10);
+    let last = history.last().unwrap();
+    assert_eq!((last.compared, last.differed), (25, 1));
+}
