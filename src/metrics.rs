@@ -75,7 +75,7 @@ impl Metrics {
         let accounting = Accounting::new()?;
         registry.register(Box::new(accounting.clone()))?;
         let labels = routes.to_vec();
-        let routes = RouteSeries::all(&registry, &names, routes)?;
+        let routes = RouteSeries::all(&registry, routes)?;
         let build_info = IntGaugeVec::new(
             Opts::new("flipgate_build_info", "Always 1; the version is the label."),
             &["version"],

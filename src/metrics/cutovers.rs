@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 use super::{Metrics, gauge, gauges, histograms, registered};
@@ -16,7 +15,6 @@ const TRANSIENT_SECONDS: &[f64] = &[0.1, 0.25, 0.3, 0.5, 1.0, 2.0, 2.5, 5.0, 10.
 /// The series.
 #[derive(Debug)]
 pub(super) struct Cutovers {
-    transient_seconds: HistogramVec,
     transients: Vec<Histogram>,
     evidence_dropped: IntCounter,
     shadow_share: Gauge,
@@ -57,9 +55,10 @@ impl Cutovers {
             "flipgate_false_mismatch_floor",
             "Share of comparisons that differed in the last self-check, where both sides were the same backend.",
         );
+        // Nothing is compared on the last, `other`.
+        let compared = routes.split_last().map_or(routes, |(_, compared)| compared);
         let cutovers = Cutovers {
-            transients: routes.iter().map(|route| transient_seconds.with_label_values(&[route])).collect(),
-            transient_seconds,
+            transients: compared.iter().map(|route| transient_seconds.with_label_values(&[route])).collect(),
             evidence_dropped: registered(
                 registry,
                 IntCounter::new(
@@ -166,9 +165,8 @@ fn declare_backends(registry: &Registry, names: &Pair<String>) -> prometheus::Re
 impl Metrics {
     /// Observes how long after its comparison a request agreed when it was asked again.
     pub fn transient(&self, route: usize, after: Duration) {
-        match self.more.transients.get(route) {
-            Some(series) => series.observe(after.as_secs_f64()),
-            None => self.more.transient_seconds.with_label_values(&["other"]).observe(after.as_secs_f64()),
+        if let Some(series) = self.more.transients.get(route) {
+            series.observe(after.as_secs_f64());
         }
     }
 

@@ -32,6 +32,8 @@ const COMPARED: &[(Outcome, Reason)] = &[
 ];
 /// How all other requests usually end.
 const OTHER: &[(Outcome, Reason)] = &[(Outcome::Skipped, Reason::Method), (Outcome::Skipped, Reason::Route)];
+/// What reads of a compared route are answered, if they are answered well, and if no backend answers.
+const CODES: [&str; 4] = ["200", "502", "503", "504"];
 /// What changes the primary.
 const TRIGGERS: [&str; 2] = ["operator", "automatic"];
 
@@ -45,8 +47,11 @@ impl Metrics {
             for (outcome, reason) in endings {
                 self.accounting.no_outcome_yet([&series.label, outcome.label(), reason.label()]);
             }
+            let codes = if route == other { &CODES[..1] } else { &CODES };
             for side in Side::BOTH {
-                self.accounting.no_request_yet([&series.label, "GET", "200", self.names.get(side)]);
+                for code in codes {
+                    self.accounting.no_request_yet([&series.label, "GET", code, self.names.get(side)]);
+                }
             }
         }
         for side in Side::BOTH {
@@ -80,16 +85,15 @@ mod tests {
                 for code in [200, 304, 404, 500] {
                     metrics.request(route, "GET", code, Some(side));
                 }
-                for role in [Role::Primary, Role::Shadow] {
-                    metrics.leg_time(route, side, role, Duration::from_millis(3));
-                }
             }
+            metrics.leg_time(route, Side::From, Role::Primary, Duration::from_millis(3));
+            metrics.leg_time(route, Side::To, Role::Shadow, Duration::from_millis(3));
             for kind in Kind::ALL {
                 metrics.difference(route, kind.as_str(), Class::Value.as_str());
             }
         }
         let text = metrics.render().unwrap();
-        assert!(text.len() < 1_000_000, "a scrape has {} bytes", text.len());
+        assert!(text.len() < 650_000, "a scrape has {} bytes", text.len());
         assert!(text.len() > 500_000, "a scrape has only {} bytes: does it hold fifty routes?", text.len());
     }
 
@@ -103,15 +107,26 @@ mod tests {
             r#"flipgate_outcomes_total{outcome="mismatch",reason="",route="/x"} 0"#,
             r#"flipgate_outcomes_total{outcome="shed",reason="load",route="/x"} 0"#,
             r#"flipgate_requests_total{code="200",method="GET",primary="b",route="/x"} 0"#,
+            r#"flipgate_requests_total{code="502",method="GET",primary="b",route="/x"} 0"#,
             r#"flipgate_writes_pending{backend="b"} 0"#,
             r#"flipgate_backend_info{backend="b",side="to"} 1"#,
             "flipgate_outcomes_pending 0",
         ] {
             assert!(text.lines().any(|found| found == line), "no {line} in:\n{text}");
         }
-        assert!(
-            !text.contains(r#"outcome="mismatch",reason="",route="other""#),
-            "nothing is compared there:\n{text}"
-        );
+        // Nothing is compared there.
+        for series in [
+            "outcome=\"mismatch\",reason=\"\",",
+            "flipgate_latency_ratio_count{",
+            "flipgate_transient_seconds_count{",
+        ] {
+            assert!(!text.contains(&format!("{series}route=\"other\"")), "{series}:\n{text}");
+        }
+        assert!(!text.contains("flipgate_leg_seconds_count{"), "a leg that nobody went:\n{text}");
+        metrics.leg_time(0, Side::From, Role::Primary, Duration::from_millis(3));
+        let text = String::from_utf8(metrics.render().unwrap()).unwrap();
+        let legs =
+            text.lines().filter(|line| line.starts_with("flipgate_leg_seconds_count{")).collect::<Vec<_>>();
+        assert_eq!(legs, [r#"flipgate_leg_seconds_count{backend="a",role="primary",route="/x"} 1"#]);
     }
 }

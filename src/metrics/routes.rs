@@ -1,8 +1,9 @@
 //! Series of one route: how long its requests took, for clients and on each leg, and when it was last compared.
 
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
-use prometheus::{Gauge, GaugeVec, Histogram, Opts, Registry};
+use prometheus::{Gauge, GaugeVec, Histogram, HistogramVec, Opts, Registry};
 
 use super::{Metrics, histograms, registered, unix_seconds};
 use crate::backend::Role;
@@ -18,8 +19,11 @@ const RATIO: &[f64] = &[0.1, 0.25, 0.5, 0.67, 0.8, 0.9, 1.0, 1.1, 1.2, 1.5, 2.0,
 pub(super) struct RouteSeries {
     pub(super) label: String,
     request_seconds: Histogram,
-    leg_seconds: Pair<[Histogram; 2]>,
-    latency_ratio: Histogram,
+    leg_family: HistogramVec,
+    /// By role. Each begins with its first leg: half of them have none until a flip.
+    leg_seconds: Pair<[OnceLock<Histogram>; 2]>,
+    /// None where nothing is compared.
+    latency_ratio: Option<Histogram>,
     /// None where nothing is compared.
     last_comparison: Option<Gauge>,
 }
@@ -28,11 +32,7 @@ pub(super) struct RouteSeries {
 
 impl RouteSeries {
     /// The series of each route; the last is `other`, where nothing is compared.
-    pub(super) fn all(
-        registry: &Registry,
-        names: &Pair<String>,
-        routes: &[String],
-    ) -> prometheus::Result<Vec<Self>> {
+    pub(super) fn all(registry: &Registry, routes: &[String]) -> prometheus::Result<Vec<Self>> {
         let request_seconds = histograms(
             registry,
             "flipgate_request_seconds",
@@ -40,7 +40,7 @@ impl RouteSeries {
             &["route"],
             SECONDS,
         )?;
-        let leg_seconds = histograms(
+        let leg_family = histograms(
             registry,
             "flipgate_leg_seconds",
             "Time from sending a request to a backend to its last byte, less time blocked on the client, in seconds.",
@@ -61,14 +61,14 @@ impl RouteSeries {
         let last_comparison = registered(registry, GaugeVec::new(last_comparison, &["route"])?)?;
         let compared = routes.len().saturating_sub(1);
         let series = routes.iter().enumerate().map(|(index, label)| {
-            let leg = |name: &str, role: Role| leg_seconds.with_label_values(&[label, name, role.label()]);
-            let legs = |name: &str| [leg(name, Role::Primary), leg(name, Role::Shadow)];
+            let is_compared = index < compared;
             RouteSeries {
                 label: label.clone(),
                 request_seconds: request_seconds.with_label_values(&[label]),
-                leg_seconds: Pair { from: legs(&names.from), to: legs(&names.to) },
-                latency_ratio: latency_ratio.with_label_values(&[label]),
-                last_comparison: (index < compared).then(|| last_comparison.with_label_values(&[label])),
+                leg_family: leg_family.clone(),
+                leg_seconds: Pair { from: Default::default(), to: Default::default() },
+                latency_ratio: is_compared.then(|| latency_ratio.with_label_values(&[label])),
+                last_comparison: is_compared.then(|| last_comparison.with_label_values(&[label])),
             }
         });
         Ok(series.collect())
@@ -89,20 +89,24 @@ impl Metrics {
     pub fn leg_time(&self, route: usize, side: Side, role: Role, time: Duration) {
         if let Some(series) = self.routes.get(route) {
             let [primary, shadow] = series.leg_seconds.get(side);
-            let histogram = match role {
+            let cell = match role {
                 Role::Primary => primary,
                 Role::Shadow => shadow,
             };
-            histogram.observe(time.as_secs_f64());
+            let first = || {
+                let labels = [series.label.as_str(), self.names.get(side).as_str(), role.label()];
+                series.leg_family.with_label_values(&labels)
+            };
+            cell.get_or_init(first).observe(time.as_secs_f64());
         }
     }
 
     /// Observes both legs' times of one request.
     pub fn latency_ratio(&self, route: usize, times: &Pair<Duration>) {
-        if let Some(series) = self.routes.get(route)
+        if let Some(ratio) = self.routes.get(route).and_then(|series| series.latency_ratio.as_ref())
             && times.from > Duration::ZERO
         {
-            series.latency_ratio.observe(times.to.as_secs_f64() / times.from.as_secs_f64());
+            ratio.observe(times.to.as_secs_f64() / times.from.as_secs_f64());
         }
     }
 

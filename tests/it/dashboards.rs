@@ -16,6 +16,8 @@ use crate::client::{self, Connection};
 use crate::demo::{Demo, demo};
 use crate::harness::wait_until;
 
+/// The seconds between two points of a panel that shows a fortnight.
+const ZOOMED_OUT: u32 = 900;
 /// Panels that may be without data after all that the test does.
 const ALLOWED_EMPTY: [&str; 0] = [];
 /// Panels that cannot show nothing but 0 after it.
@@ -81,10 +83,16 @@ async fn every_panel_has_data_once_a_defect_was_found_and_the_primary_went_forth
     let (mut empty, mut not_zero) = (Vec::new(), HashSet::new());
     for dashboard in Dashboard::all() {
         let scope = Scope::of(&prometheus, &dashboard).await;
+        let zoomed_out = scope.clone().zoomed_out(ZOOMED_OUT);
         for (panel, target) in dashboard.targets() {
             let query = scope.fill(&target.expr);
             let numbers = prometheus.numbers(&target, &query).await;
             let place = format!("{} / {panel}", dashboard.name);
+            if target.is_annotation {
+                let query = zoomed_out.fill(&target.expr);
+                let marks = prometheus.zoomed_out(&query, ZOOMED_OUT).await;
+                assert!(!marks.is_empty(), "{place} vanishes when zoomed out: {query}");
+            }
             if !numbers.iter().any(|number| number.is_finite()) {
                 empty.push(format!("{place}: {query}"));
             }
@@ -113,7 +121,7 @@ async fn assert_rules_work(prometheus: &Prometheus) {
         assert!(!rule.to_string().contains("error expanding"), "{rule}");
         if rule["type"] == "recording" {
             let name = rule["name"].as_str().unwrap();
-            let query = Target { expr: name.to_owned(), instant: true };
+            let query = Target { expr: name.to_owned(), instant: true, is_annotation: false };
             wait_until(&format!("{name} has recorded something"), async || {
                 prometheus.numbers(&query, name).await.iter().any(|number| number.is_finite())
             })

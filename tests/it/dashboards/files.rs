@@ -13,6 +13,8 @@ pub(super) struct Target {
     pub(super) expr: String,
     /// Asked for one moment, or for a stretch of time.
     pub(super) instant: bool,
+    /// Marks moments over all panels.
+    pub(super) is_annotation: bool,
 }
 
 /// One file.
@@ -43,19 +45,20 @@ impl Dashboard {
 
     /// Every query of every panel and annotation, with the title it stands under.
     pub(super) fn targets(&self) -> Vec<(String, Target)> {
-        let read = |target: &Value| Target {
+        let read = |target: &Value, is_annotation: bool| Target {
             expr: target["expr"].as_str().unwrap().to_owned(),
             instant: target["instant"] == true,
+            is_annotation,
         };
         let mut targets = Vec::new();
         for (title, panel) in self.panels() {
             let own = panel["targets"].as_array().unwrap();
             assert!(!own.is_empty(), "{title} asks nothing");
-            targets.extend(own.iter().map(|target| (title.to_owned(), read(target))));
+            targets.extend(own.iter().map(|target| (title.to_owned(), read(target, false))));
         }
         let annotations = self.json["annotations"]["list"].as_array().unwrap();
         targets.extend(annotations.iter().map(|annotation| {
-            (annotation["name"].as_str().unwrap().to_owned(), read(&annotation["target"]))
+            (annotation["name"].as_str().unwrap().to_owned(), read(&annotation["target"], true))
         }));
         targets
     }
@@ -133,7 +136,7 @@ fn variables_are_defined_before_they_are_used_and_every_query_keeps_to_its_job()
         }
         for (panel, Target { expr, .. }) in dashboard.targets() {
             for used in promql::variables(&expr) {
-                let is_grafanas = ["__rate_interval", "__range"].contains(&&*used);
+                let is_grafanas = ["__rate_interval", "__interval", "__range"].contains(&&*used);
                 assert!(is_grafanas || known.contains(&used), "{panel}: ${used} is not defined");
             }
             for selector in promql::selectors(&expr) {

@@ -81,13 +81,25 @@ impl Prometheus {
 
     /// Every number that a panel's query gives, now or since the start.
     pub(super) async fn numbers(&self, target: &Target, query: &str) -> Vec<f64> {
-        let query = encoded(query);
-        let asked = if target.instant {
-            format!("/api/v1/query?query={query}")
+        if target.instant {
+            self.points(&format!("/api/v1/query?query={}", encoded(query))).await
         } else {
-            format!("/api/v1/query_range?query={query}&start={}&end={}&step=1", self.since, now())
-        };
-        let data = self.get(&asked).await;
+            self.stepped(query, self.since, 1).await
+        }
+    }
+
+    /// Every number that a query gives at one moment now, and a long step before.
+    pub(super) async fn zoomed_out(&self, query: &str, step: u32) -> Vec<f64> {
+        self.stepped(query, now() - f64::from(step), step).await
+    }
+
+    async fn stepped(&self, query: &str, start: f64, step: u32) -> Vec<f64> {
+        let (query, end) = (encoded(query), now());
+        self.points(&format!("/api/v1/query_range?query={query}&start={start}&end={end}&step={step}")).await
+    }
+
+    async fn points(&self, asked: &str) -> Vec<f64> {
+        let data = self.get(asked).await;
         let points = data["result"].as_array().unwrap().iter().flat_map(|series| {
             series["values"].as_array().cloned().unwrap_or_else(|| vec![series["value"].clone()])
         });

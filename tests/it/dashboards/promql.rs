@@ -8,13 +8,13 @@ use super::files::Dashboard;
 use super::prometheus::Prometheus;
 
 /// A dashboard's variables, filled as Grafana fills them with everything chosen.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Scope(BTreeMap<String, String>);
 
 impl Scope {
     pub(super) async fn of(prometheus: &Prometheus, dashboard: &Dashboard) -> Self {
         let mut scope = Self(
-            [("__rate_interval", "30s"), ("__range", "10m")]
+            [("__rate_interval", "30s"), ("__interval", "30s"), ("__range", "10m")]
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .into(),
         );
@@ -35,6 +35,13 @@ impl Scope {
             scope.0.insert(variable["name"].as_str().unwrap().to_owned(), filled);
         }
         scope
+    }
+
+    /// The same, zoomed out until a step has this many seconds. The rate interval is that and one scrape more.
+    pub(super) fn zoomed_out(mut self, step: u32) -> Self {
+        self.0.insert("__interval".to_owned(), format!("{step}s"));
+        self.0.insert("__rate_interval".to_owned(), format!("{}s", step + 15));
+        self
     }
 
     pub(super) fn fill(&self, query: &str) -> String {
