@@ -31,6 +31,7 @@ const COMPARE_SECONDS: &[f64] = &[0.00001, 0.0001, 0.001, 0.0025, 0.005, 0.01, 0
 /// What flipgate itself takes: tens of microseconds, up to as long as a request waits for a place at a slow backend.
 const OVERHEAD_SECONDS: &[f64] =
     &[0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
+
 /// The registry and every series in it.
 #[derive(Debug)]
 pub struct Metrics {
