@@ -3,6 +3,7 @@
 //!
 //! Nothing here recurses, so a page may nest as deeply as it likes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bumpalo::Bump;
@@ -274,19 +275,23 @@ impl<'t> Page<'t> {
         self.names.get(name.0 as usize).map_or(&self.unnamed, |(name, _)| name)
     }
 
-    /// The first text below a node.
-    pub(super) fn first_text(&self, top: NodeId) -> &'t str {
-        let mut at = self.first(top);
-        while let Some(node) = at {
-            if let Some(Content::Text(text)) = self.content(node) {
-                return text;
+    /// The text in a node; None if there are elements, too, which the scripts of an SVG may have. Comments part texts.
+    pub(super) fn only_text(&self, node: NodeId) -> Option<&'t str> {
+        let mut texts: Cow<'t, str> = Cow::Borrowed("");
+        let mut at = self.first(node);
+        while let Some(part) = at {
+            match self.content(part)? {
+                Content::Text(text) if texts.is_empty() => texts = Cow::Borrowed(text),
+                Content::Text(text) => texts.to_mut().push_str(text),
+                Content::Comment => {}
+                Content::Element { .. } | Content::Fragment => return None,
             }
-            at = self.first(node).or_else(|| {
-                let above = std::iter::successors(Some(node), |node| self.parent(*node));
-                above.take_while(|node| *node != top).find_map(|node| self.next(node))
-            });
+            at = self.next(part);
         }
-        ""
+        Some(match texts {
+            Cow::Borrowed(text) => text,
+            Cow::Owned(text) => self.arena.alloc_str(&text),
+        })
     }
 
     /// Adds to the text before the place it goes to, if that may still grow; else returns a text of its own.

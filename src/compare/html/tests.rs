@@ -26,6 +26,7 @@ const PAGES: &[&str] = &[
     "<!doctype html><frameset cols=1><frame src=a><noframes>x</noframes></frameset>",
     "<p id=a id=b CLASS='z a  z' class=b data-x=1>t</p>",
     "<html lang=a><body class=b><p>x<html lang=c id=d><body class=e title=f>",
+    "<svg><script>a <!-- c --> b</script><script>c<path d=1 />d</script><style> e<!-- f --> g</style></svg>",
     "<select><option>a<optgroup><option>b<select><p>c<input>",
     "<pre>\n a  b\n</pre><textarea>\n<b>x</textarea><plaintext>a<b>",
     "<script>if (a < b) { '<b>' }</script><style>a > b{}</style><noscript><p>n</noscript>",
@@ -152,6 +153,17 @@ fn html_inside_mathml_is_html() {
     let (before, _) = dumped.split_once("<p ").unwrap();
     assert!(before.contains("<annotation-xml"), "{dumped}");
     assert_eq!(before.matches('>').count(), 0, "{dumped}");
+}
+
+#[test]
+fn all_of_a_script_in_an_image_counts() {
+    let hash = |script: &str| {
+        let (arena, text) = (Bump::new(), format!("<svg><script>{script}</script></svg>"));
+        tree::read(sink::document(&text, &arena), &Rules::default(), &arena).unwrap().hash()
+    };
+    assert_ne!(hash("a<!-- c -->b"), hash("a<!-- c -->d"));
+    assert_ne!(hash("a<path d=1 />b"), hash("a<path d=2 />b"));
+    assert_eq!(hash("a<!-- c -->b"), hash("ab"));
 }
 
 #[test]

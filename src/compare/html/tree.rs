@@ -117,10 +117,10 @@ impl<'t> Element<'t> {
             Reading { preformatted: reading.preformatted || is_preformatted(tag), depth, ..reading };
         let attributes = attributes(tag, page.take_attributes(node), reading);
         let mut read = Self { tag, attributes, children: &[], script: None, hash: 0 };
-        if matches!(tag, "script" | "style") {
-            read.read_script(page.first_text(node), depth, reading.arena);
-        } else {
-            read.read_children(page, node, reading, stack)?;
+        let code = if matches!(tag, "script" | "style") { page.only_text(node) } else { None };
+        match code {
+            Some(code) => read.read_script(code, depth, reading.arena),
+            None => read.read_children(page, node, reading, stack)?,
         }
         read.hash = read.take_hash();
         Some(read)
@@ -218,7 +218,6 @@ impl<'t> Element<'t> {
         }
     }
 
-    /// Of a script or style sheet the parser makes one text.
     fn read_script(&mut self, text: &'t str, depth: usize, arena: &'t Bump) {
         let is_json = self.attribute("type").is_some_and(|mime| mime.to_ascii_lowercase().contains("json"));
         let script =
