@@ -27,6 +27,7 @@ use crate::cutover::gate::Gate;
 use crate::cutover::quarantine::Quarantine;
 use crate::cutover::sticky::Sticky;
 use crate::cutover::{self, Cutover, Event, Parts, Start};
+use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::ledger::seen::Log;
 use crate::ledger::sharing::Sharing;
@@ -89,6 +90,8 @@ pub struct Shared {
     pub runtime: Handle,
     /// What tells clients apart.
     pub sticky: Sticky,
+    /// Writes to both backends, if they go there.
+    pub journal: Option<Arc<Journal>>,
     /// What the last self-check measured.
     pub floors: Floors,
     /// Whether this is one.
@@ -219,6 +222,7 @@ impl App {
             backends: upstreams.backends.clone(),
             runtime: Handle::current(),
             sticky: config.sticky.clone(),
+            journal: None,
             floors,
             self_check: config.self_check,
         });

@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 
 use self::body::{AnswerBody, RequestBody};
@@ -44,6 +45,8 @@ pub enum Role {
     Primary,
     /// Nobody waits: the answer is only compared.
     Shadow,
+    /// A write that the leader took is delivered.
+    Follower,
 }
 
 impl Role {
@@ -53,6 +56,7 @@ impl Role {
         match self {
             Role::Primary => "primary",
             Role::Shadow => "shadow",
+            Role::Follower => "follower",
         }
     }
 }
@@ -78,8 +82,8 @@ impl Ask {
         *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = self.head.uri.clone();
         *request.headers_mut() = self.head.headers.clone();
-        if self.role == Role::Shadow {
-            request.headers_mut().insert(ROLE_HEADER, HeaderValue::from_static("shadow"));
+        if self.role != Role::Primary {
+            request.headers_mut().insert(ROLE_HEADER, HeaderValue::from_static(self.role.label()));
         }
         request
     }
@@ -123,6 +127,53 @@ pub struct Answered {
     pub sent: Instant,
 }
 
+/// A journalled write: what fixes it, so that a store applies it once and both apply it alike.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// Unique for ever; the `Idempotency-Key` of every try.
+    pub id: String,
+    /// When it was taken in: the time written to both stores.
+    pub at: DateTime<Utc>,
+    /// Who asked for it, as tombstones name them.
+    pub by: String,
+    /// What the leader made of it (ids, revisions), in its own words; None for the leader itself, or where it is HTTP.
+    pub effect: Option<String>,
+    /// Every write taken in before this has ended: stores may forget its id.
+    pub unfinished_since: DateTime<Utc>,
+}
+
+/// The answer to a write.
+#[derive(Debug)]
+pub struct Written {
+    /// As to any request.
+    pub answered: Answered,
+    /// What was made of it, for the follower.
+    pub effect: Option<String>,
+    /// Whether a refusal is for good whatever its status says, as where a newer delete stands against it.
+    pub is_final: bool,
+}
+
+/// What became of a write whose answer is unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// It was done, with this status; `effect` as in [`Written`].
+    Done {
+        /// The status answered.
+        status: u16,
+        /// What was made of it.
+        effect: Option<String>,
+    },
+    /// It was not done and never will be.
+    Never,
+    /// This backend cannot tell.
+    Unknown,
+}
+
+/// The future of a write's answer.
+pub type Writing<'a> = Pin<Box<dyn Future<Output = Result<Written, AskError>> + Send + 'a>>;
+/// The future of what became of a write.
+pub type Settling<'a> = Pin<Box<dyn Future<Output = Result<Settled, String>> + Send + 'a>>;
+
 /// A store that is a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreFile {
@@ -146,8 +197,36 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// Whether this backend answers `path` at all; false means that the path is the `--dashboard`'s.
     fn answers(&self, path: &str) -> bool;
 
-    /// Whether it takes requests other than reads.
-    fn takes_writes(&self) -> bool;
+    /// Whether it takes this request, which is no read; false means that it is the `--dashboard`'s.
+    fn takes_write(&self, method: &Method, path: &str) -> bool;
+
+    /// Sends a journalled write, its body collected. A backend that [`Backend::remembers`] applies `write` at most once,
+    /// however often it is sent.
+    ///
+    /// # Errors
+    /// As [`Backend::ask`]. Whether it was done is unknown then, except for [`AskError::Refused`] and
+    /// [`AskError::Busy`].
+    fn write<'a>(&'a self, ask: Ask, write: &'a Write) -> Writing<'a> {
+        let _ = write;
+        Box::pin(async move {
+            let answered = self.ask(ask).await?;
+            Ok(Written { answered, effect: None, is_final: false })
+        })
+    }
+
+    /// Whether it keeps the ids of the writes it applied, so that [`Backend::settle`] can tell.
+    fn remembers(&self) -> bool {
+        false
+    }
+
+    /// What became of the write with this id; where it was not done, this makes sure that it never will be.
+    ///
+    /// # Errors
+    /// One sentence that says why it cannot be told now.
+    fn settle<'a>(&'a self, id: &'a str) -> Settling<'a> {
+        let _ = id;
+        Box::pin(async { Ok(Settled::Unknown) })
+    }
 
     /// When the store's data last changed, as far as that shows. May look at the disk.
     fn changed_at(&self) -> Option<SystemTime> {

@@ -17,6 +17,7 @@ use crate::compare::RulesSpec;
 use crate::cutover::gate::GateRules;
 use crate::cutover::sticky::Sticky;
 use crate::cutover::watch::WatchRules;
+use crate::journal::routes::WriteRoutes;
 use crate::route::Routes;
 use crate::shadow;
 use crate::shadow::rechecker::RecheckRules;
@@ -99,6 +100,8 @@ pub struct Config {
     pub fingerprint: String,
     /// Who may use the admin side.
     pub admin: AdminConfig,
+    /// Which writes go to both backends, and who may write in-process.
+    pub writes: WritesConfig,
     /// Whether answers carry `x-flipgate-primary`.
     pub primary_header: bool,
     /// What works, but should be known.
@@ -138,6 +141,30 @@ pub struct Limits {
     pub request_body: usize,
     /// How long a stop waits for requests in flight.
     pub drain: Duration,
+}
+
+/// Which writes go to both backends, and how much of them may wait.
+#[derive(Debug, Clone)]
+pub struct WritesConfig {
+    /// Journalled routes; none where mirroring is off.
+    pub routes: WriteRoutes,
+    /// Longest body of a journalled write, in bytes.
+    pub body: usize,
+    /// Writes that may wait.
+    pub entries: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Who may write in-process.
+    pub secrets: WriteSecrets,
+}
+
+/// The tokens that the dashboard's writers send; without one all its writes are refused in-process.
+#[derive(Debug, Clone, Default)]
+pub struct WriteSecrets {
+    /// `SYNC_SECRET`, for deletes: `Authorization: Bearer`.
+    pub sync: Option<Secret>,
+    /// `INGEST_TOKEN`: `X-INGEST-TOKEN`.
+    pub ingest: Option<Secret>,
 }
 
 /// Who may use the admin side.

@@ -187,6 +187,15 @@ impl Store {
     }
 }
 
+/// Whether a write route is one that is implemented in-process.
+#[must_use]
+pub fn is_write_route(method: &Method, pattern: &str) -> bool {
+    matches!(
+        (method.as_str(), pattern),
+        ("POST", "/ingest/report" | "/api/delete") | ("DELETE", "/api/delete/{id}")
+    )
+}
+
 /// Whether `path` is one the read API answers.
 #[must_use]
 pub fn is_read_path(path: &str) -> bool {

@@ -14,6 +14,7 @@ pub mod cutover;
 pub mod dashboard;
 pub mod demo;
 pub mod diff;
+pub mod journal;
 pub mod ledger;
 pub mod library;
 pub mod metrics;

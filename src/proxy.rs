@@ -299,7 +299,8 @@ impl Proxy {
         let leader = &**self.backends.get(self.cutover.leader());
         let dashboard = self.dashboard.as_deref();
         if !is_read {
-            return if leader.takes_writes() { Some(leader) } else { dashboard.or(Some(leader)) };
+            let takes = leader.takes_write(request.method(), request.uri().path());
+            return if takes { Some(leader) } else { dashboard.or(Some(leader)) };
         }
         let path = request.uri().path();
         if named && primary.answers(path) {

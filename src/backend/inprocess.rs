@@ -136,7 +136,7 @@ impl Backend for InProcess {
         crate::dashboard::is_read_path(path)
     }
 
-    fn takes_writes(&self) -> bool {
+    fn takes_write(&self, _method: &Method, _path: &str) -> bool {
         false
     }
 

@@ -92,7 +92,7 @@ impl Places {
     async fn take(&self, role: Role) -> Option<Place> {
         let shadow = match role {
             Role::Primary => None,
-            Role::Shadow => Some(Arc::clone(&self.shadows).acquire_owned().await.ok()?),
+            Role::Shadow | Role::Follower => Some(Arc::clone(&self.shadows).acquire_owned().await.ok()?),
         };
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
         Some(Place { _all: all, _shadow: shadow })

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -254,7 +254,7 @@ impl Backend for Upstream {
         true
     }
 
-    fn takes_writes(&self) -> bool {
+    fn takes_write(&self, _method: &Method, _path: &str) -> bool {
         true
     }
 

@@ -1,4 +1,4 @@
-//! `FLIPGATE_*` variables, and the three the dashboard's deployments set.
+//! `FLIPGATE_*` variables, and the five the dashboard's deployments set.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -44,6 +44,8 @@ pub(super) struct Variables {
     pub database_url: Option<String>,
     pub read_from_postgres: Option<bool>,
     pub dual_write: Option<bool>,
+    pub sync_secret: Option<Secret>,
+    pub ingest_token: Option<Secret>,
 }
 
 // === impl Environment ===
@@ -102,6 +104,8 @@ impl Environment {
             database_url: self.get("DATABASE_URL"),
             read_from_postgres,
             dual_write,
+            sync_secret: self.secret("SYNC_SECRET"),
+            ingest_token: self.secret("INGEST_TOKEN"),
         })
     }
 

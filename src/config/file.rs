@@ -168,7 +168,12 @@ pub(super) struct AdminSpec {
 #[serde(default)]
 pub(super) struct WritesSpec {
     pub mode: Option<String>,
-    pub routes: Vec<String>,
+    pub routes: Option<Vec<String>>,
+    pub body: Option<usize>,
+    pub entries: Option<usize>,
+    pub bytes: Option<usize>,
+    pub sync_secret_file: Option<PathBuf>,
+    pub ingest_token_file: Option<PathBuf>,
 }
 
 /// Reads and parses the file at `path`.

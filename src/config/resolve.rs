@@ -4,6 +4,7 @@ mod admin;
 mod backends;
 mod cutovers;
 mod routes;
+mod writes;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -56,7 +57,8 @@ pub(super) fn resolve(file: &File, variables: &Variables, flags: &Flags) -> Resu
             "--self-check is of one flipgate alone and gathers no evidence that others may use; leave --state out".to_owned(),
         );
     }
-    let mut warnings = writes(file, variables, &mut problems);
+    let (writes, mut warnings) =
+        writes::writes(file, variables, flags, backends.as_ref(), state.is_some(), &mut problems);
     warnings.extend(cutovers::warnings(state.as_ref(), backends.as_ref()));
     let fingerprint = cutovers::fingerprint(file, backends.as_ref(), flags.self_check);
     let state_dir =
@@ -87,6 +89,7 @@ pub(super) fn resolve(file: &File, variables: &Variables, flags: &Flags) -> Resu
         self_check: flags.self_check,
         fingerprint,
         admin,
+        writes,
         primary_header: file.primary_header.unwrap_or(true),
         warnings,
     })
@@ -179,26 +182,4 @@ fn shadowing(file: &File, problems: &mut Problems) -> shadow::Limits {
         queue: problems.count("shadow.queue", spec.queue, 256),
         comparators: problems.count("shadow.comparators", spec.comparators, (cores / 2).max(1)),
     }
-}
-
-/// Writes go to one backend until mirroring is built; what asks for more is told so.
-fn writes(file: &File, variables: &Variables, problems: &mut Problems) -> Vec<String> {
-    let mut warnings = Vec::new();
-    match file.writes.mode.as_deref() {
-        None | Some("primary") => {}
-        Some("both") => problems.0.push(
-            "writes.mode = \"both\" is not built yet; with \"primary\" each write goes to the leader only"
-                .into(),
-        ),
-        Some(other) => {
-            problems.0.push(format!("writes.mode `{other}` is unknown; choose `both` or `primary`"))
-        }
-    }
-    if variables.dual_write == Some(true) {
-        warnings.push(
-            "DUAL_WRITE_MODE is true, but mirroring writes is not built yet: each write goes to the leader only"
-                .to_owned(),
-        );
-    }
-    warnings
 }

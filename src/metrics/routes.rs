@@ -92,6 +92,8 @@ impl Metrics {
             let cell = match role {
                 Role::Primary => primary,
                 Role::Shadow => shadow,
+                // Writes have no legs that are compared.
+                Role::Follower => return,
             };
             let first = || {
                 let labels = [series.label.as_str(), self.names.get(side).as_str(), role.label()];
