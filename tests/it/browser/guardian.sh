@@ -6,7 +6,7 @@ home=$(mktemp -d "${TMPDIR:-/tmp}/flipgate-browser.XXXXXX") || exit 1
 
 # Whatever a browser keeps, its profile above all, lands there.
 export HOME="$home" TMPDIR="$home" XDG_CONFIG_HOME="$home/config" XDG_CACHE_HOME="$home/cache"
-# A group of its own, so that all of it can be ended at once.
+# A session of its own, so that all of it can be ended: chromedriver gives each browser a group of its own.
 setsid chromedriver --port=0 --log-level=SEVERE </dev/null 2>/dev/null &
 driver=$!
 # Our end is the end of standard input, not a signal meant for the tests.
@@ -16,13 +16,27 @@ exec >/dev/null
 
 read -r _
 
-# Browsers hang on a pipe of it (--remote-debugging-pipe) and would end with it, on a busy machine late.
-kill -KILL -- "-$driver" 2>/dev/null || kill -KILL "$driver"
-wait "$driver"
-# One that is just ending may still write.
+# The processes of chromedriver's session that have not ended, browsers among them.
+left() {
+    for stat in /proc/[0-9]*/stat; do
+        { read -r line <"$stat"; } 2>/dev/null || continue
+        pid=${line%% *}
+        # Behind the name, which may have spaces: state, parent, group, session.
+        set -- ${line##*) }
+        [ "${4:-}" = "$driver" ] && [ "$1" != Z ] && echo "$pid"
+    done
+}
+
+# A browser would end by itself once chromedriver has, on a busy machine late; what still runs makes its files anew.
 tries=0
-while [ "$tries" -lt 100 ]; do
+while [ "$tries" -lt 200 ]; do
     tries=$((tries + 1))
-    rm -rf -- "$home" && break
-    sleep 0.2
+    pids=$(left)
+    if [ -n "$pids" ]; then
+        kill -KILL $pids 2>/dev/null
+    else
+        wait "$driver"
+        rm -rf -- "$home" && break
+    fi
+    sleep 0.1
 done
