@@ -27,7 +27,8 @@ use crate::cutover::gate::Gate;
 use crate::cutover::quarantine::Quarantine;
 use crate::cutover::sticky::Sticky;
 use crate::cutover::{self, Cutover, Event, Parts, Start};
-use crate::journal::Journal;
+use crate::journal::traffic::Traffic;
+use crate::journal::{self, Journal};
 use crate::ledger::Ledger;
 use crate::ledger::seen::Log;
 use crate::ledger::sharing::Sharing;
@@ -205,6 +206,8 @@ impl App {
         let started =
             Shadow::start(config.shadow, config.recheck.clone(), data_versions.clone(), Arc::clone(&metrics));
         let (shadow, again) = started.map_err(|e| system(&e))?;
+        let traffic = Arc::new(Traffic::default());
+        let journal = open_journal(&config, &names, &upstreams, &traffic)?;
         let floors = Floors::take_up(&store, &metrics)?;
         let shared = Arc::new(Shared {
             sources: Pair {
@@ -222,7 +225,7 @@ impl App {
             backends: upstreams.backends.clone(),
             runtime: Handle::current(),
             sticky: config.sticky.clone(),
-            journal: None,
+            journal,
             floors,
             self_check: config.self_check,
         });
@@ -281,6 +284,26 @@ struct Waiting {
     name: Option<Held>,
 }
 
+/// The journal of writes. Of a self-check there is none: what waits is not for the backend that stands behind both names.
+fn open_journal(
+    config: &Config,
+    names: &Pair<String>,
+    upstreams: &Upstreams,
+    traffic: &Arc<Traffic>,
+) -> Result<Option<Arc<Journal>>, StartError> {
+    if config.self_check {
+        return Ok(None);
+    }
+    let parts = journal::Parts {
+        backends: upstreams.backends.clone(),
+        names: names.clone(),
+        config: config.writes.clone(),
+        traffic: Arc::clone(traffic),
+        patience: config.limits.head_timeout,
+    };
+    Journal::open(&config.state_dir, parts).map(Some).map_err(StartError::System)
+}
+
 fn warn_if_overruled(config: &Config, cutover: &Cutover, names: &Pair<String>) {
     let stored = cutover.status();
     if config.primary_was_set && stored.primary() != Some(config.initial_primary) {
@@ -322,6 +345,9 @@ fn run(
         names: shared.names.clone(),
         shared: shared.shared_state.clone(),
     };
+    if let Some(journal) = shared.journal.clone() {
+        tokio::spawn(journal.run(stopping.clone()));
+    }
     tokio::spawn(rechecker.run(again));
     tokio::spawn(resolver.run(stopping.clone()));
     tokio::spawn(cutover::watch(Arc::clone(&shared.cutover), stopping.clone()));
@@ -376,6 +402,7 @@ fn proxy(
         head_timeout: config.limits.head_timeout,
         sticky: config.sticky.clone(),
         failover: config.failover.then_some(names),
+        journal: shared.journal.clone(),
         data_versions,
     })
 }

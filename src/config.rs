@@ -154,6 +154,8 @@ pub struct WritesConfig {
     pub entries: usize,
     /// Their bytes.
     pub bytes: usize,
+    /// Where a record is read, as `/api/reports/{id}`: tells whether a DELETE that was left unanswered was done.
+    pub read_back: Option<String>,
     /// Who may write in-process.
     pub secrets: WriteSecrets,
 }

@@ -2,17 +2,39 @@
 //!
 //! Not for: what a write means (`dashboard::write`, or the server behind HTTP), and who leads (`cutover`).
 
+mod answer;
+pub mod book;
+mod courier;
+mod disk;
+mod doubt;
+pub mod intake;
 pub mod keys;
+mod locks;
+pub mod request;
 pub mod routes;
+mod seal;
 pub mod traffic;
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use http::Method;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
 
+use self::book::{Book, Entry, Space};
+use self::disk::{Disk, Kept, Standing};
+use self::locks::KeyLocks;
+use self::request::Request;
+use self::routes::Matched;
+use self::seal::Sealer;
 use self::traffic::Traffic;
+use crate::backend::Backend;
+use crate::config::WritesConfig;
 use crate::side::{Pair, Side};
+use crate::state::rfc3339;
 
 /// Where a journalled write stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,34 +110,133 @@ pub enum ActError {
     Disk(String),
 }
 
+/// What the journal is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The two backends.
+    pub backends: Pair<Arc<dyn Backend>>,
+    /// Their names.
+    pub names: Pair<String>,
+    /// What is journalled, and how much of it.
+    pub config: WritesConfig,
+    /// What reads need to know.
+    pub traffic: Arc<Traffic>,
+    /// How long a backend may take to answer, and a write to wait for its turn.
+    pub patience: Duration,
+}
+
 /// The journal of this flipgate.
 #[derive(Debug)]
 pub struct Journal {
-    traffic: Arc<Traffic>,
-    names: Pair<String>,
+    parts: Parts,
+    disk: Disk,
+    sealer: Sealer,
+    book: Book,
+    space: Arc<Space>,
+    locks: Arc<KeyLocks>,
+    /// Held by each write while it is with the leader; a flip waits for all of them, and keeps new ones out.
+    turnstile: Arc<RwLock<()>>,
+    /// Moves whenever an entry changed.
+    moved: watch::Sender<u64>,
+}
+
+/// New writes are held back for as long as this lives.
+#[derive(Debug)]
+pub struct Held(#[expect(dead_code, reason = "held")] OwnedRwLockWriteGuard<()>);
+
+// === impl State ===
+
+impl State {
+    /// Its name, on disk and in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Sending => "sending",
+            State::InDoubt => "in_doubt",
+            State::Pending => "pending",
+            State::Parked => "parked",
+        }
+    }
+
+    /// The state of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [State::Sending, State::InDoubt, State::Pending, State::Parked]
+            .into_iter()
+            .find(|state| state.name() == name)
+    }
 }
 
 // === impl Journal ===
 
 impl Journal {
+    /// Opens the journal in `directory`, within a runtime: what was in doubt begins to be settled. What is pending is
+    /// delivered by [`Journal::run`].
+    ///
+    /// # Errors
+    /// One sentence that says which file, and why.
+    pub fn open(directory: &Path, parts: Parts) -> Result<Arc<Self>, String> {
+        let sealer = Sealer::open(&directory.join("journal.key"))?;
+        let (disk, kept) = Disk::open(&directory.join("journal.db"))?;
+        let space = Space::new(parts.config.entries, parts.config.bytes);
+        let journal = Journal {
+            disk,
+            sealer,
+            book: Book::default(),
+            space,
+            locks: Arc::default(),
+            turnstile: Arc::default(),
+            moved: watch::Sender::new(0),
+            parts,
+        };
+        for kept in kept {
+            journal.restore(kept);
+        }
+        let journal = Arc::new(journal);
+        journal.take_up_doubts();
+        Ok(journal)
+    }
+
+    /// Whether any writes go to both stores.
+    #[must_use]
+    pub fn mirrors(&self) -> bool {
+        !self.parts.config.routes.is_empty()
+    }
+
+    /// The route by which a request is journalled, if it is.
+    #[must_use]
+    pub fn route(&self, method: &Method, path: &str) -> Option<Matched<'_>> {
+        self.parts.config.routes.find(method, path)
+    }
+
+    /// Bytes that a body may have.
+    #[must_use]
+    pub fn longest_body(&self) -> usize {
+        self.parts.config.body
+    }
+
     /// What reads need to know of writes.
     #[must_use]
     pub fn traffic(&self) -> &Arc<Traffic> {
-        &self.traffic
+        &self.parts.traffic
     }
 
     /// What `side` does not have yet.
     #[must_use]
     pub fn counts(&self, side: Side) -> Counts {
-        let _ = (side, &self.names);
-        Counts::default()
+        self.book.counts(side)
+    }
+
+    /// Bytes of all writes that are not in both stores.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.space.bytes()
     }
 
     /// Writes that are not in both stores, oldest first: those in `state` or, without one, all; at most `most`.
     #[must_use]
     pub fn list(&self, state: Option<State>, most: usize) -> Vec<View> {
-        let _ = (state, most);
-        Vec::new()
+        self.book.list(most, |entry| state.is_none_or(|state| entry.state == state).then(|| self.view(entry)))
     }
 
     /// Does what an operator asks of one write. On disk when this returns; auditing is the caller's.
@@ -123,7 +244,153 @@ impl Journal {
     /// # Errors
     /// [`ActError`]; nothing has changed then.
     pub async fn act(&self, id: &str, action: Action) -> Result<View, ActError> {
-        let _ = action;
-        Err(ActError::Unknown(id.to_owned()))
+        let unknown = || ActError::Unknown(id.to_owned());
+        let seq = self.book.find(id).ok_or_else(unknown)?;
+        let (view, standing) = self
+            .book
+            .change(seq, |entry| {
+                may(entry, action)
+                    .map(|()| (self.view(entry), Standing { state: State::Pending, ..entry.standing() }))
+            })
+            .ok_or_else(unknown)?
+            .map_err(ActError::Impossible)?;
+        match action {
+            Action::Retry => {
+                self.disk.set(seq, standing).await.map_err(ActError::Disk)?;
+                self.book.change(seq, |entry| {
+                    entry.state = State::Pending;
+                    entry.next_try = None;
+                });
+            }
+            Action::Discard => {
+                self.disk.remove(seq).await.map_err(ActError::Disk)?;
+                self.book.remove(seq, false);
+            }
+        }
+        self.moved();
+        Ok(view)
+    }
+
+    /// Holds new writes back, waits for those that are with the leader and for what is pending for `target`, all of it at
+    /// most `within`. None if the leader keeps one for longer. What is left by then [`Journal::counts`] tells.
+    pub async fn hold(&self, target: Side, within: Duration) -> Option<Held> {
+        let deadline = tokio::time::Instant::now() + within;
+        let turnstile = Arc::clone(&self.turnstile).write_owned();
+        let held = tokio::time::timeout_at(deadline, turnstile).await.ok()?;
+        let mut moved = self.moved.subscribe();
+        let drained = moved.wait_for(|_| self.book.counts(target).pending == 0);
+        // What is left is told by whoever asks.
+        let _ = tokio::time::timeout_at(deadline, drained).await;
+        Some(Held(held))
+    }
+
+    fn moved(&self) {
+        self.moved.send_modify(|moved| *moved = moved.wrapping_add(1));
+    }
+
+    fn view(&self, entry: &Entry) -> View {
+        View {
+            id: entry.id.clone(),
+            state: entry.state,
+            backend: self.parts.names.get(entry.follower()).clone(),
+            leader: self.parts.names.get(entry.leader).clone(),
+            route: entry.route.clone(),
+            keys: entry.keys.clone(),
+            at: rfc3339(entry.at),
+            tries: entry.tries,
+            last_error: entry.last_error.clone(),
+        }
+    }
+
+    /// Takes up an entry that is on disk. One that was with the leader is in doubt.
+    fn restore(&self, kept: Kept) {
+        let Kept {
+            seq,
+            id,
+            mut state,
+            leader,
+            follower,
+            route,
+            keys,
+            at,
+            client,
+            by,
+            effect,
+            mut last_error,
+            ..
+        } = kept;
+        let names = &self.parts.names;
+        let side = Side::BOTH.into_iter().find(|side| *names.get(*side) == leader);
+        let request = self.sealer.unseal(&id, &kept.request);
+        let request = request.and_then(|bytes| Request::decode(&bytes, &self.parts.config.secrets));
+        if state == State::Sending {
+            state = State::InDoubt;
+            "flipgate ended while the leader had it".clone_into(&mut last_error);
+        }
+        let unusable = if side.is_none_or(|side| *names.get(side.other()) != follower) {
+            Some(format!("it is of {leader} and {follower}, and these are not the backends now"))
+        } else if request.is_none() {
+            Some(
+                "it cannot be opened: the journal's key or the secret it refers to is another one now"
+                    .to_owned(),
+            )
+        } else {
+            None
+        };
+        if let Some(why) = unusable {
+            (state, last_error) = (State::Parked, why);
+        }
+        let leader = side.unwrap_or(Side::From);
+        let waits = state != State::Parked;
+        let entry = Entry {
+            settling: state == State::InDoubt && self.parts.backends.get(leader).remembers(),
+            on_its_way: waits.then(|| self.parts.traffic.begin(&keys, client)),
+            room: self.space.enter_anyway(kept.request.len()),
+            id,
+            state,
+            leader,
+            route,
+            keys,
+            at,
+            by,
+            effect,
+            tries: 0,
+            last_error,
+            passed: kept.passed,
+            busy: false,
+            next_try: None,
+            request: request.map(Arc::new),
+        };
+        self.book.restore(seq, entry);
+    }
+}
+
+/// Whether a write removes what it names, so that what is not there counts as removed.
+fn deletes(route: &str) -> bool {
+    let (method, path) = route.split_once(' ').unwrap_or((route, ""));
+    method == "DELETE" || path.split('/').any(|segment| segment == "delete" || segment.starts_with("delete-"))
+}
+
+/// Whether an operator may do this with an entry now.
+fn may(entry: &Entry, action: Action) -> Result<(), String> {
+    let id = &entry.id;
+    if entry.busy {
+        return Err(format!("write {id} is with the follower right now; look again in a moment"));
+    }
+    match (entry.state, action) {
+        (State::Sending, _) => {
+            Err(format!("write {id} is with the leader right now; look again in a moment"))
+        }
+        (State::InDoubt, Action::Retry) if entry.settling => Err(format!(
+            "write {id} is being settled: the leader is asked whether it took it; check that it answers"
+        )),
+        (_, Action::Retry) if entry.passed => Err(format!(
+            "a later write of the same record went by write {id}, and it would undo that; discard it, and copy the record \
+             with `flipgate migrate`"
+        )),
+        (_, Action::Retry) if entry.request.is_none() => {
+            Err(format!("write {id} cannot be sent: {}", entry.last_error))
+        }
+        (State::InDoubt | State::Pending | State::Parked, Action::Retry | Action::Discard) => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ mod respond;
 pub mod tee;
 mod upgrade;
 mod visit;
+mod write;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,12 +25,14 @@ use self::failover::is_failure;
 use self::respond::Refusal;
 use self::tee::Tee;
 use self::visit::{Visit, tell};
+use self::write::Written;
 use crate::backend::body::{Progress, RequestBody};
 use crate::backend::data_version::DataVersions;
 use crate::backend::{Answer, Answered, Ask, AskError, Backend, Head, LOOP_MARK, ROLE_HEADER, Role};
 use crate::compare::Rules;
 use crate::cutover::Cutover;
 use crate::cutover::sticky::Sticky;
+use crate::journal::Journal;
 use crate::ledger::outcome::{Outcome, Reason};
 use crate::ledger::{Ledger, Visitor};
 use crate::metrics::Metrics;
@@ -64,6 +67,8 @@ pub struct Proxy {
     pub sticky: Sticky,
     /// Whether the other backend answers where the primary fails; its name as a header value.
     pub failover: Option<Pair<HeaderValue>>,
+    /// Writes to both backends, if they go there.
+    pub journal: Option<Arc<Journal>>,
     /// Notes when a backend says that its data is another one.
     pub data_versions: Option<Arc<DataVersions>>,
 }
@@ -81,6 +86,8 @@ pub struct Client {
 enum Course<'r> {
     /// Asked of both backends and compared.
     Compare(&'r Route),
+    /// Sent to both backends, one after the other.
+    Write(Written),
     /// Sent to one backend.
     Pass(Reason),
     /// Answered here.
@@ -116,6 +123,7 @@ impl Proxy {
         match course {
             Course::Refuse(refusal, reason) => visit.refuse(&refusal, Outcome::Skipped, reason),
             Course::Compare(route) => self.compare(visit, client, route, request).await,
+            Course::Write(written) => self.write(visit, client, written, request).await,
             Course::Pass(reason) => self.pass(visit, client, reason, request).await,
         }
     }
@@ -141,9 +149,15 @@ impl Proxy {
         if request.method() == Method::CONNECT {
             return (other, Course::Refuse(Refusal::Connect, Reason::Refused));
         }
+        let not_compared = headers::why_not_compared(request);
+        if not_compared == Some(Reason::Method)
+            && let Some(written) = self.journalled(request)
+        {
+            return (other, Course::Write(written));
+        }
         let found = self.routes.find(request.uri().path());
         let route = found.map_or(other, |(index, _)| index);
-        let course = match (found, headers::why_not_compared(request)) {
+        let course = match (found, not_compared) {
             (_, Some(reason @ (Reason::Upgrade | Reason::Method))) => Course::Pass(reason),
             (None, _) => Course::Pass(Reason::Route),
             (Some(_), Some(reason)) => Course::Pass(reason),

@@ -50,6 +50,13 @@ pub enum AnswerBody {
         /// The connection's place, held until the body ends.
         lease: Option<Lease>,
     },
+    /// What was read of a body already, and the rest of it.
+    Resumed {
+        /// Its beginning.
+        prefix: Option<Bytes>,
+        /// The rest.
+        rest: Box<AnswerBody>,
+    },
 }
 
 impl AnswerBody {
@@ -58,6 +65,7 @@ impl AnswerBody {
         match self {
             AnswerBody::Upstream { lease: Some(lease), .. } => lease.release_place(),
             AnswerBody::Upstream { lease: None, .. } | AnswerBody::Made(_) => {}
+            AnswerBody::Resumed { rest, .. } => rest.release_place(),
         }
     }
 }
@@ -159,6 +167,10 @@ impl Body for AnswerBody {
                 }
                 frame.map_err(Into::into)
             }
+            AnswerBody::Resumed { prefix, rest } => match prefix.take() {
+                Some(prefix) => Poll::Ready(Some(Ok(Frame::data(prefix)))),
+                None => Pin::new(&mut **rest).poll_frame(cx),
+            },
         }
     }
 
@@ -166,6 +178,7 @@ impl Body for AnswerBody {
         match self {
             AnswerBody::Made(bytes) => bytes.is_none(),
             AnswerBody::Upstream { incoming, .. } => incoming.is_end_stream(),
+            AnswerBody::Resumed { prefix, rest } => prefix.is_none() && rest.is_end_stream(),
         }
     }
 
@@ -173,6 +186,10 @@ impl Body for AnswerBody {
         match self {
             AnswerBody::Made(bytes) => SizeHint::with_exact(length(bytes.as_ref())),
             AnswerBody::Upstream { incoming, .. } => incoming.size_hint(),
+            AnswerBody::Resumed { prefix, rest } => {
+                let (read, left) = (length(prefix.as_ref()), rest.size_hint());
+                left.exact().map_or_else(SizeHint::default, |left| SizeHint::with_exact(read + left))
+            }
         }
     }
 }

@@ -172,6 +172,7 @@ pub(super) struct WritesSpec {
     pub body: Option<usize>,
     pub entries: Option<usize>,
     pub bytes: Option<usize>,
+    pub read_back: Option<String>,
     pub sync_secret_file: Option<PathBuf>,
     pub ingest_token_file: Option<PathBuf>,
 }

@@ -73,7 +73,10 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("watch", &["enabled", "window", "min_samples", "min_targets", "max_mismatch_rate", "max_failure_rate"]),
     ("dial", &["cookie", "trusted_proxies"]),
     ("admin", &["token_file", "read_token_file", "open_metrics", "hosts"]),
-    ("writes", &["mode", "routes", "body", "entries", "bytes", "sync_secret_file", "ingest_token_file"]),
+    (
+        "writes",
+        &["mode", "routes", "body", "entries", "bytes", "read_back", "sync_secret_file", "ingest_token_file"],
+    ),
 ];
 
 /// One sentence for every key of `table` that is not known.

@@ -6,6 +6,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::backend::AskError;
 use crate::backend::body::AnswerBody;
+use crate::journal::intake::RETRY_AFTER;
 
 /// Why flipgate answers by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,10 @@ pub(super) enum Refusal {
     TooLarge,
     /// The client's body broke off.
     BrokenBody,
+    /// The body of a write is over what is journalled.
+    TooLong,
+    /// A write that cannot be journalled is not sent anywhere.
+    CannotJournal,
 }
 
 // === impl Refusal ===
@@ -40,8 +45,8 @@ impl Refusal {
             Refusal::NoDashboard => StatusCode::NOT_FOUND,
             Refusal::Failed => StatusCode::BAD_GATEWAY,
             Refusal::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-            Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::Unavailable | Refusal::CannotJournal => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::TooLarge | Refusal::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::BrokenBody | Refusal::Host => StatusCode::BAD_REQUEST,
         }
     }
@@ -57,6 +62,10 @@ impl Refusal {
             Refusal::Unavailable => "The store behind this path cannot be reached now.",
             Refusal::TooLarge => "The body is too large to be sent without Content-Length.",
             Refusal::BrokenBody => "The request's body broke off.",
+            Refusal::TooLong => "The body is longer than a write may be (writes.body); nothing was sent.",
+            Refusal::CannotJournal => {
+                "The write cannot be noted for both stores now, so nothing was sent; try again."
+            }
         }
     }
 
@@ -72,6 +81,9 @@ impl Refusal {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self == Refusal::CannotJournal {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER.as_secs().into());
+        }
         response
     }
 }

@@ -12,6 +12,8 @@ use crate::side::{Pair, Side};
 const YTV2: &[&str] = &["POST /ingest/report", "DELETE /api/delete/{id}", "POST /api/delete"];
 /// What it mirrors besides where both backends are HTTP.
 const YTV2_HTTP: &[&str] = &["POST /delete-reports", "POST /api/content", "POST /api/content/{id}"];
+/// Where it reads a record.
+const YTV2_READ_BACK: &str = "/api/reports/{id}";
 /// Longest body, in bytes.
 const BODY: usize = 8 * 1024 * 1024;
 /// Writes that may wait.
@@ -61,6 +63,7 @@ pub(super) fn writes(
         body: problems.count("writes.body", spec.body, BODY),
         entries: problems.count("writes.entries", spec.entries, ENTRIES),
         bytes: problems.count("writes.bytes", spec.bytes, BYTES),
+        read_back: read_back(file, problems),
         secrets: secrets(file, variables, problems),
     };
     (config, warnings)
@@ -115,6 +118,18 @@ fn in_process(backends: &Pair<BackendConfig>) -> Vec<String> {
     let of = |side: Side| backends.get(side);
     let is_ours = |side: &Side| matches!(of(*side).source, Source::InProcess(_));
     Side::BOTH.into_iter().filter(is_ours).map(|side| of(side).name.clone()).collect()
+}
+
+fn read_back(file: &File, problems: &mut Problems) -> Option<String> {
+    let is_preset = file.preset.as_deref().unwrap_or("ytv2") == "ytv2";
+    let template = file.writes.read_back.clone().or_else(|| is_preset.then(|| YTV2_READ_BACK.to_owned()))?;
+    if !(template.starts_with('/') && template.contains("{id}")) {
+        problems.0.push(format!(
+            "writes.read_back `{template}` must be a path with {{id}}, as in \"/api/reports/{{id}}\""
+        ));
+        return None;
+    }
+    Some(template)
 }
 
 fn secrets(file: &File, variables: &Variables, problems: &mut Problems) -> WriteSecrets {

@@ -1,0 +1,127 @@
+//! Writes that go to both backends: collected, handed to the journal, answered by the leader.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::respond::Refusal;
+use super::tee::Tee;
+use super::visit::Visit;
+use super::{Client, Proxy, outgoing};
+use crate::journal::book::Room;
+use crate::journal::intake::{self, NewWrite};
+use crate::journal::request::Request as Journalled;
+use crate::journal::{Journal, keys};
+use crate::ledger::outcome::{Outcome, Reason};
+
+/// How long the pieces of a body may let wait for themselves, all together.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The route of a write that is journalled, and the values of its path's parameters.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) route: String,
+    pub(super) parameters: Vec<String>,
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// The journal's route of a request, if it goes to both backends.
+    pub(super) fn journalled(&self, request: &Request<Incoming>) -> Option<Written> {
+        let matched = self.journal.as_ref()?.route(request.method(), request.uri().path())?;
+        Some(Written { route: matched.route.label.clone(), parameters: matched.parameters })
+    }
+
+    pub(super) async fn write(
+        &self,
+        mut visit: Visit,
+        client: &Client,
+        written: Written,
+        request: Request<Incoming>,
+    ) -> Response<Tee> {
+        let refuse = |visit: Visit, refusal| visit.refuse(&refusal, Outcome::Skipped, Reason::Method);
+        let Some(journal) = &self.journal else { return refuse(visit, Refusal::NoDashboard) };
+        let new = match self.new_write(journal, client, written, request).await {
+            Ok(new) => new,
+            Err(refusal) => return refuse(visit, refusal),
+        };
+        let cutover = Arc::clone(&self.cutover);
+        let taken = journal.take(new, move || cutover.leader()).await;
+        visit.primary = taken.leader;
+        match taken.answer {
+            Ok(answer) => {
+                if answer.status().is_success() {
+                    self.ledger.note_write();
+                }
+                self.passed(visit, answer, Outcome::Skipped, Reason::Method)
+            }
+            Err(intake::Refusal::Leader(error)) => {
+                self.log_failure(taken.leader, &error);
+                refuse(visit, Refusal::from(&error))
+            }
+            Err(error @ (intake::Refusal::Busy | intake::Refusal::Disk(_))) => {
+                tracing::warn!(%error, "a write was refused");
+                refuse(visit, Refusal::CannotJournal)
+            }
+        }
+    }
+
+    /// Collects what is journalled.
+    async fn new_write(
+        &self,
+        journal: &Arc<Journal>,
+        client: &Client,
+        written: Written,
+        request: Request<Incoming>,
+    ) -> Result<NewWrite, Refusal> {
+        let Written { route, parameters } = written;
+        let mut room = journal.room().ok_or(Refusal::CannotJournal)?;
+        let most = journal.longest_body();
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
+        if length.is_some_and(|length| length > most as u64) {
+            return Err(Refusal::TooLong);
+        }
+        let (parts, body) = request.into_parts();
+        let hash = self.sticky.client(client.address.ip(), &parts.headers);
+        let body = collected(body, most, &mut room).await?;
+        let head = outgoing(parts, client, false);
+        let mut headers = head.headers;
+        headers.remove(header::CONTENT_LENGTH);
+        if !body.is_empty() || length.is_some() {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        let keys = keys::of_write(&route, &parameters, head.uri.query(), &body);
+        Ok(NewWrite {
+            request: Journalled { method: head.method, uri: head.uri, headers, body },
+            route,
+            keys,
+            client: hash,
+            by: client.address.ip().to_canonical().to_string(),
+            room,
+        })
+    }
+}
+
+async fn collected(mut body: Incoming, most: usize, room: &mut Room) -> Result<Bytes, Refusal> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut collected = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout_at(deadline, body.frame()).await.map_err(|_| Refusal::BrokenBody)?;
+        let Some(frame) = frame else { return Ok(collected.freeze()) };
+        let Ok(data) = frame.map_err(|_| Refusal::BrokenBody)?.into_data() else { continue };
+        if collected.len() + data.len() > most {
+            return Err(Refusal::TooLong);
+        }
+        if !room.grow(data.len()) {
+            return Err(Refusal::CannotJournal);
+        }
+        collected.extend_from_slice(&data);
+    }
+}
