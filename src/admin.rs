@@ -2,8 +2,8 @@
 //!
 //! | method and path | does | token |
 //! |---|---|---|
-//! | `GET /`, `/findings`, `/findings/{id}`, `/flip`, `/audit` | the pages, for people ([`page`]) | read |
-//! | `POST /flip`, `/dial`, `/rollback`, `/latch`, `/epoch`, `/findings/{id}`, `/samples/{id}/recheck` | their forms | full |
+//! | `GET /`, `/findings`, `/findings/{id}`, `/flip`, `/writes`, `/audit` | the pages, for people ([`page`]) | read |
+//! | `POST /flip`, `/dial`, `/rollback`, `/latch`, `/epoch`, `/findings/{id}`, `/samples/{id}/recheck`, `/writes/{id}` | their forms | full |
 //! | `GET /assets/{name}` | style and script of the pages | none |
 //! | `GET /login`, `POST /login`, `/logout` | trades a token for a session, and ends it ([`login`]) | none |
 //! | `GET /healthz` | 200 while the process runs | none |
@@ -22,7 +22,9 @@
 //! | `POST /api/findings/{id}` | accepts one within a scope, or opens it again | full |
 //! | `GET /api/samples/{id}` | both legs of one request that differed | read |
 //! | `POST /api/samples/{id}/recheck` | asks both sides again now | full |
-//! | `GET /api/audit` | every change of the primary and of a finding's state | read |
+//! | `GET /api/writes` | writes that are not in both stores, at most 500, and what each store lacks | read |
+//! | `POST /api/writes/{id}` | has one of them delivered again, or gives it up | full |
+//! | `GET /api/audit` | every change of the primary, of a finding's state and of a write | read |
 //!
 //! [`endpoint`] is that table as code. Errors are `application/problem+json`. Host is checked on every request, Origin on every one that changes state.
 
@@ -44,6 +46,7 @@ mod patience;
 mod problem;
 mod recheck;
 mod session;
+mod writes;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -164,6 +167,8 @@ fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Shared>> {
         Endpoint::Judge => post(judgement::judge),
         Endpoint::Sample => get(sample),
         Endpoint::Recheck => post(recheck::recheck),
+        Endpoint::Writes => get(writes::writes),
+        Endpoint::Write => post(writes::act),
         Endpoint::Audit => get(audit),
         Endpoint::Events => get(events::events),
         Endpoint::Login => get(login::page),
@@ -173,6 +178,7 @@ fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Shared>> {
         Endpoint::FindingsPage => get(page::findings),
         Endpoint::FindingPage => get(page::finding),
         Endpoint::FlipPage => get(page::flip),
+        Endpoint::WritesPage => get(page::writes),
         Endpoint::AuditPage => get(page::audit),
         Endpoint::FlipForm => post(page::ask_flip),
         Endpoint::DialForm => post(page::ask_dial),
@@ -181,6 +187,7 @@ fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Shared>> {
         Endpoint::EpochForm => post(page::epoch),
         Endpoint::FindingForm => post(page::judge),
         Endpoint::RecheckForm => post(page::recheck),
+        Endpoint::WriteForm => post(page::decide),
         Endpoint::Asset => get(page::asset),
     }
 }

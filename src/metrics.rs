@@ -8,6 +8,7 @@ mod cutovers;
 mod initial;
 mod process;
 mod routes;
+mod writes;
 
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +24,8 @@ pub use self::admin::Login;
 use self::cutovers::Cutovers;
 use self::process::Process;
 use self::routes::RouteSeries;
+use self::writes::Writes;
+pub use self::writes::{JournalRefusal, WriteResult};
 use crate::ledger::outcome::{Outcome, Reason};
 use crate::side::{Pair, Side};
 
@@ -62,6 +65,7 @@ pub struct Metrics {
     /// What came with the gate, the watch and rechecks.
     more: Cutovers,
     admin: Admin,
+    writes: Writes,
 }
 
 // === impl Metrics ===
@@ -179,6 +183,7 @@ impl Metrics {
             )?,
             more: Cutovers::new(&registry, &names, &labels)?,
             admin: Admin::new(&registry)?,
+            writes: Writes::new(&registry, &names)?,
             names,
             registry,
         };

@@ -65,9 +65,9 @@ pub struct StateStore {
 pub struct AuditEntry {
     /// When, RFC 3339.
     pub at: String,
-    /// `flip`, `rollback`, `accept`, `reopen` or `resolve`.
+    /// `flip`, `rollback`, `accept`, `reopen`, `resolve`, `write_retry` or `write_discard`, among others.
     pub action: String,
-    /// Before: the primary, or the finding's state.
+    /// Before: the primary, or the finding's or the write's state.
     pub from: String,
     /// After, likewise.
     pub to: String,
@@ -79,7 +79,7 @@ pub struct AuditEntry {
     pub reason: String,
     /// Whether it overrode the gate.
     pub forced: bool,
-    /// The readiness document, or the finding, at that moment.
+    /// The readiness document, the finding, or the write, at that moment.
     pub evidence: serde_json::Value,
     /// The finding it is about, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -248,6 +248,14 @@ impl StateStore {
             let judgements = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             judgements.collect()
         })
+    }
+
+    /// Adds to the audit what changes nothing here; on disk when this returns.
+    ///
+    /// # Errors
+    /// If it is not on disk.
+    pub fn note(&self, entry: &AuditEntry) -> Result<(), StateError> {
+        self.with(|connection| note(connection, entry))
     }
 
     /// The latest changes, newest first.

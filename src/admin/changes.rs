@@ -124,8 +124,10 @@ pub(super) async fn rollback(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let request: ReasonRequest = if body.is_empty() { ReasonRequest::default() } else { parsed(&body)? };
-    let changed = shared.cutover.rollback(reason(request.reason)?, caller.to_string()).await;
-    answer(&shared, changed)
+    match shared.cutover.rollback(reason(request.reason)?, caller.to_string()).await {
+        Ok(_) => Ok(Json(document::after_rollback(&shared)).into_response()),
+        refused @ Err(_) => answer(&shared, refused),
+    }
 }
 
 /// `POST /api/epoch`.

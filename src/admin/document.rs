@@ -1,8 +1,11 @@
 //! The documents the admin side answers, made from what the app knows.
 
+use chrono::Utc;
 use serde_json::{Value, json};
 
+use super::writes;
 use crate::app::Shared;
+use crate::journal::Counts;
 use crate::ledger::finding::Finding;
 use crate::ledger::sample::Sample;
 use crate::route::Route;
@@ -17,6 +20,12 @@ pub(super) fn refresh(shared: &Shared) {
     let counts = shared.ledger.finding_counts();
     let counts = counts.iter().map(|((state, severity), count)| (state.as_str(), severity.as_str(), *count));
     shared.metrics.set_findings(counts);
+    for side in Side::BOTH {
+        let Counts { pending, parked, in_doubt, oldest } = writes::counts(shared, side);
+        let age = oldest.map(|oldest| Utc::now().signed_duration_since(oldest).num_seconds());
+        let age = age.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0);
+        shared.metrics.set_writes(side, pending, parked, in_doubt, age);
+    }
     #[expect(clippy::cast_precision_loss, reason = "bytes in memory stay far below 2^53")]
     shared.metrics.capture_bytes.set(shared.shadow.held() as f64);
 }
@@ -60,9 +69,23 @@ pub(super) fn status(shared: &Shared) -> Value {
         "backends": { "from": backend(Side::From), "to": backend(Side::To) },
         "routes": routes,
         "unmet": readiness.conditions.iter().filter(|condition| !condition.met).count(),
+        "writes": {
+            "mode": writes::mode(shared),
+            "from": writes::lacking(shared, Side::From),
+            "to": writes::lacking(shared, Side::To),
+        },
         "pending": shared.metrics.pending(),
         "findings": shared.ledger.findings().len(),
     })
+}
+
+/// The answer to `POST /api/rollback`: the status, and what going back costs.
+pub(super) fn after_rollback(shared: &Shared) -> Value {
+    let mut document = status(shared);
+    if let Some(members) = document.as_object_mut() {
+        members.insert("cost".into(), writes::cost(shared));
+    }
+    document
 }
 
 fn watch(shared: &Shared, stored: &Stored) -> Value {

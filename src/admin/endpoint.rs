@@ -78,7 +78,9 @@ endpoints! {
     Judge: POST "/api/findings/{id}", Api, Everything, "accepts a finding within a scope, or opens it again";
     Sample: GET "/api/samples/{id}", Api, Reading, "both legs of one request that differed";
     Recheck: POST "/api/samples/{id}/recheck", Api, Everything, "asks both sides again now";
-    Audit: GET "/api/audit", Api, Reading, "every change of the primary and of a finding's state";
+    Writes: GET "/api/writes", Api, Reading, "writes that are not in both stores, oldest first, at most 500";
+    Write: POST "/api/writes/{id}", Api, Everything, "has one write delivered again, or gives it up";
+    Audit: GET "/api/audit", Api, Reading, "every change of the primary, of a finding's state and of a write";
     Events: GET "/api/events", Api, Reading, "server-sent events: the status when it changes";
     Login: GET "/login", Page, Nothing, "asks for a token";
     LogIn: POST "/login", Page, Nothing, "trades a token for a session";
@@ -87,6 +89,7 @@ endpoints! {
     FindingsPage: GET "/findings", Page, Reading, "what differs";
     FindingPage: GET "/findings/{id}", Page, Reading, "one finding, both legs side by side";
     FlipPage: GET "/flip", Page, Reading, "the gate, the flip and the dial";
+    WritesPage: GET "/writes", Page, Reading, "writes that are not in both stores";
     AuditPage: GET "/audit", Page, Reading, "what was changed, when and by whom";
     FlipForm: POST "/flip", Page, Everything, "flips";
     DialForm: POST "/dial", Page, Everything, "splits reads by client";
@@ -95,6 +98,7 @@ endpoints! {
     EpochForm: POST "/epoch", Page, Everything, "begins another epoch";
     FindingForm: POST "/findings/{id}", Page, Everything, "accepts a finding or opens it again";
     RecheckForm: POST "/samples/{id}/recheck", Page, Everything, "asks both sides again now";
+    WriteForm: POST "/writes/{id}", Page, Everything, "has one write delivered again, or gives it up";
     Asset: GET "/assets/{name}", Asset, Nothing, "style and script of the pages";
 }
 

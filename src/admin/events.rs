@@ -18,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::problem::Problem;
 use super::session::Lease;
+use super::writes;
 use crate::app::Shared;
 use crate::ledger::finding::State as Judged;
 use crate::side::Side;
@@ -177,6 +178,10 @@ fn document(shared: &Shared) -> String {
             "breaker": shared.shadow.capacity.breakers.get(side).standing(),
         })
     };
+    let writes = |side: Side| {
+        let counts = writes::counts(shared, side);
+        json!({ "pending": counts.pending, "parked": counts.parked, "in_doubt": counts.in_doubt })
+    };
     json!({
         "version": stored.version,
         "primary": stored.primary().map_or("split", |side| shared.names.get(side).as_str()),
@@ -193,6 +198,7 @@ fn document(shared: &Shared) -> String {
             "unsaved": shared.metrics.is_state_unsaved(),
         },
         "shadow_share": shared.shadow.capacity.load.share(),
+        "writes": { "from": writes(Side::From), "to": writes(Side::To) },
         "findings": {
             "open": findings(Judged::Open),
             "accepted": findings(Judged::Accepted),

@@ -41,7 +41,10 @@ enum Answer {
 
 const NO_FINDING: (&str, &str, Answer) = ("404", "No finding has this id.", Answer::Problem);
 const NO_SAMPLE: (&str, &str, Answer) = ("404", "No sample has this id any more.", Answer::Problem);
+const NO_WRITE: (&str, &str, Answer) =
+    ("404", "No such write is pending, parked or in doubt.", Answer::Problem);
 const UNUSABLE: (&str, &str, Answer) = ("400", "The body is not the one expected.", Answer::Problem);
+const UNUSABLE_QUERY: (&str, &str, Answer) = ("400", "The query is not the one expected.", Answer::Problem);
 const REFUSED: (&str, &str, Answer) = ("409", "Nothing changed, and why.", Answer::Json("Refusal"));
 const UNKEPT: (&str, &str, Answer) = ("503", "The state could not be kept.", Answer::Problem);
 
@@ -100,7 +103,8 @@ fn operation(endpoint: Endpoint) -> Option<Operation> {
         Endpoint::Readiness => gets("Readiness"),
         Endpoint::Primary => changes("PrimaryRequest"),
         Endpoint::Dial => changes("DialRequest"),
-        Endpoint::Rollback | Endpoint::Epoch | Endpoint::Latch => reasoned,
+        Endpoint::Rollback => Operation { answers: Answer::Json("StatusAfterRollback"), ..reasoned },
+        Endpoint::Epoch | Endpoint::Latch => reasoned,
         Endpoint::Findings => Operation { query: &["route", "state", "severity"], ..gets("Findings") },
         Endpoint::Finding => Operation { others: &[NO_FINDING], ..gets("FindingWithSamples") },
         Endpoint::Judge => Operation {
@@ -124,6 +128,12 @@ fn operation(endpoint: Endpoint) -> Option<Operation> {
             ],
             ..gets("Recheck")
         },
+        Endpoint::Writes => Operation { query: &["state"], others: &[UNUSABLE_QUERY], ..gets("Writes") },
+        Endpoint::Write => Operation {
+            takes: Some("WriteRequest"),
+            others: &[UNUSABLE, NO_WRITE, ("409", "Not as it stands, and why.", Answer::Problem), UNKEPT],
+            ..gets("Write")
+        },
         Endpoint::Audit => Operation { others: &[UNKEPT], ..gets("Audit") },
         Endpoint::Events => Operation {
             answers: Answer::Events,
@@ -137,6 +147,7 @@ fn operation(endpoint: Endpoint) -> Option<Operation> {
         | Endpoint::FindingsPage
         | Endpoint::FindingPage
         | Endpoint::FlipPage
+        | Endpoint::WritesPage
         | Endpoint::AuditPage
         | Endpoint::FlipForm
         | Endpoint::DialForm
@@ -145,6 +156,7 @@ fn operation(endpoint: Endpoint) -> Option<Operation> {
         | Endpoint::EpochForm
         | Endpoint::FindingForm
         | Endpoint::RecheckForm
+        | Endpoint::WriteForm
         | Endpoint::Asset => return None,
     })
 }

@@ -15,6 +15,7 @@ mod sample;
 mod spark;
 mod told;
 mod words;
+mod writes;
 
 use askama::Template;
 use axum::body::Body;
@@ -30,6 +31,7 @@ pub(super) use self::finding::{finding, judge, recheck};
 pub(super) use self::findings::findings;
 pub(super) use self::flip::{ask_dial, ask_flip, epoch, flip, latch, rollback};
 pub(super) use self::overview::overview;
+pub(super) use self::writes::{decide, writes};
 use super::guard::takes_html;
 use super::problem::Problem;
 

@@ -3,6 +3,11 @@
 //! No evidence is *not ready*, never clean.
 
 mod judging;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "used by the drain before a flip, which comes with the journal")
+)]
+mod mirrored;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +16,8 @@ use chrono::Utc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+#[expect(unused_imports, reason = "used by the drain before a flip, which comes with the journal")]
+pub(super) use self::mirrored::writes;
 use super::quarantine::Quarantine;
 use crate::compare::Severity;
 use crate::ledger::Ledger;
@@ -38,10 +45,12 @@ pub struct GateRules {
     pub hold: Duration,
 }
 
+/// The condition on writes that the flip's target lacks.
+const WRITES: &str = "writes";
 /// The condition that says that both sides are one.
 const SELF_CHECK: &str = "self_check";
 /// Every condition there is. Those that are not among a verdict's stand against nothing.
-const CONDITIONS: [&str; 14] = [
+const CONDITIONS: [&str; 15] = [
     "evidence",
     "mismatch_bound",
     "hold",
@@ -52,6 +61,7 @@ const CONDITIONS: [&str; 14] = [
     "required_routes",
     "open_findings",
     "quarantine",
+    WRITES,
     "latch",
     "rules",
     "state_store",

@@ -1,4 +1,4 @@
-//! Series of rechecks, load, failover, the gate's conditions, the latch, writes and the state of replicas.
+//! Series of rechecks, load, failover, the gate's conditions, the latch and the state of replicas.
 
 use std::time::Duration;
 
@@ -138,7 +138,7 @@ impl Cutovers {
     }
 }
 
-/// Which backend is which side, so that queries need not know the names; and what waits to be written to it.
+/// Which backend is which side, so that queries need not know the names.
 fn declare_backends(registry: &Registry, names: &Pair<String>) -> prometheus::Result<()> {
     let info = gauges(
         registry,
@@ -146,16 +146,8 @@ fn declare_backends(registry: &Registry, names: &Pair<String>) -> prometheus::Re
         "Always 1; the labels say on which side of the move the backend is: from or to.",
         &["backend", "side"],
     )?;
-    let pending = gauges(
-        registry,
-        "flipgate_writes_pending",
-        "Writes journalled for the backend that it has not taken yet.",
-        &["backend"],
-    )?;
     for (name, side) in [(&names.from, "from"), (&names.to, "to")] {
         info.with_label_values(&[name.as_str(), side]).set(1);
-        // Nothing is journalled: writes go to the leader only, as long as mirroring them is not built.
-        pending.with_label_values(&[name]).set(0);
     }
     Ok(())
 }

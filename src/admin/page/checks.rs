@@ -65,6 +65,7 @@ fn label(name: &'static str) -> &'static str {
         "required_routes" => "Routes are named",
         "open_findings" => "No open findings",
         "quarantine" => "No rows in quarantine",
+        "writes" => "Every write is in both stores",
         "latch" => "No latch",
         "rules" => "Same rules on all replicas",
         "state_store" => "The state store answers",
@@ -78,6 +79,7 @@ fn link(name: &'static str) -> Option<(&'static str, &'static str)> {
         "open_findings" => Some(("/findings?state=open", "Open findings")),
         "unexplained_transients" => Some(("/findings?state=open", "Findings marked transient")),
         "latch" => Some(("/flip#latch", "Release it")),
+        "writes" => Some(("/writes", "Writes")),
         _ => None,
     }
 }

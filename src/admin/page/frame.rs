@@ -2,14 +2,23 @@
 
 use super::words;
 use crate::admin::access::{Access, By};
+use crate::admin::writes;
 use crate::app::Shared;
 use crate::cutover::gate::Readiness;
-use crate::side::Pair;
+use crate::journal::Counts;
+use crate::side::{Pair, Side};
 use crate::state::Stored;
 
 /// The screens, in the order of the menu.
-pub(crate) const SCREENS: &[(&str, &str)] =
-    &[("/", "Overview"), ("/findings", "Findings"), ("/flip", "Flip"), ("/audit", "Audit")];
+pub(crate) const SCREENS: &[(&str, &str)] = &[
+    ("/", "Overview"),
+    ("/findings", "Findings"),
+    ("/flip", "Flip"),
+    (WRITES, "Writes"),
+    ("/audit", "Audit"),
+];
+/// The screen of writes, which the menu says the number of undecided ones beside.
+pub(crate) const WRITES: &str = "/writes";
 
 /// The frame of one answer.
 #[derive(Debug)]
@@ -27,6 +36,10 @@ pub(crate) struct Frame {
     pub(crate) notices: Vec<Notice>,
     pub(crate) version: &'static str,
     pub(crate) assets: &'static str,
+    /// Writes that somebody must decide about.
+    pub(crate) undecided: u64,
+    /// What each store does not have yet.
+    pub(super) lacking: Pair<Counts>,
     /// What is committed.
     pub(super) stored: Stored,
     /// What the gate says.
@@ -63,6 +76,8 @@ impl Frame {
     pub(super) fn new(shared: &Shared, access: &Access, screen: &'static str) -> Self {
         let stored = shared.cutover.status();
         let readiness = shared.cutover.readiness();
+        let lacking = Pair { from: writes::counts(shared, Side::From), to: writes::counts(shared, Side::To) };
+        let undecided = |side| lacking.get(side).parked + lacking.get(side).in_doubt;
         Frame {
             names: shared.names.clone(),
             sources: shared.sources.clone(),
@@ -77,6 +92,8 @@ impl Frame {
             notices: notices(shared, &stored),
             version: env!("CARGO_PKG_VERSION"),
             assets: super::assets::version(),
+            undecided: undecided(Side::From) + undecided(Side::To),
+            lacking,
             stored,
             readiness,
         }
