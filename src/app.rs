@@ -28,6 +28,7 @@ use crate::cutover::quarantine::Quarantine;
 use crate::cutover::sticky::Sticky;
 use crate::cutover::{self, Cutover, Event, Parts, Start};
 use crate::journal::Journal;
+use crate::journal::traffic::Traffic;
 use crate::ledger::Ledger;
 use crate::ledger::seen::Log;
 use crate::ledger::sharing::Sharing;
@@ -90,6 +91,8 @@ pub struct Shared {
     pub runtime: Handle,
     /// What tells clients apart.
     pub sticky: Sticky,
+    /// Writes that are not in both stores yet; the journal's, if there is one.
+    pub traffic: Arc<Traffic>,
     /// Writes to both backends, if they go there.
     pub journal: Option<Arc<Journal>>,
     /// What the last self-check measured.
@@ -164,6 +167,7 @@ impl App {
         let stored = cutover::take_up(&store, shared_store.as_ref(), start).await?;
         replicas::forget_evidence_of_other_rules(&config, &store)?;
         let seen = Arc::new(Log::default());
+        let traffic = Arc::new(Traffic::default());
         let ledger = Arc::new(Ledger::open(
             Arc::clone(&metrics),
             names.clone(),
@@ -222,6 +226,7 @@ impl App {
             backends: upstreams.backends.clone(),
             runtime: Handle::current(),
             sticky: config.sticky.clone(),
+            traffic,
             journal: None,
             floors,
             self_check: config.self_check,
@@ -375,6 +380,7 @@ fn proxy(
         primary_header: config.primary_header.then(|| names.clone()),
         head_timeout: config.limits.head_timeout,
         sticky: config.sticky.clone(),
+        traffic: Arc::clone(&shared.traffic),
         failover: config.failover.then_some(names),
         data_versions,
     })

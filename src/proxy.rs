@@ -6,6 +6,7 @@ pub mod cookies;
 mod failover;
 pub mod headers;
 pub mod listener;
+mod reader;
 mod respond;
 pub mod tee;
 mod upgrade;
@@ -30,6 +31,7 @@ use crate::backend::{Answer, Answered, Ask, AskError, Backend, Head, LOOP_MARK, 
 use crate::compare::Rules;
 use crate::cutover::Cutover;
 use crate::cutover::sticky::Sticky;
+use crate::journal::traffic::Traffic;
 use crate::ledger::outcome::{Outcome, Reason};
 use crate::ledger::{Ledger, Visitor};
 use crate::metrics::Metrics;
@@ -62,6 +64,8 @@ pub struct Proxy {
     pub head_timeout: Duration,
     /// What tells clients apart.
     pub sticky: Sticky,
+    /// Writes that are not in both stores yet.
+    pub traffic: Arc<Traffic>,
     /// Whether the other backend answers where the primary fails; its name as a header value.
     pub failover: Option<Pair<HeaderValue>>,
     /// Notes when a backend says that its data is another one.
@@ -94,7 +98,8 @@ impl Proxy {
     pub async fn serve(&self, client: &Arc<Client>, request: Request<Incoming>) -> Response<Tee> {
         let position = self.cutover.position();
         let peer = client.address.ip();
-        let primary = Cutover::side(position, || self.sticky.client(peer, request.headers()));
+        let client_hash = || self.sticky.client(peer, request.headers());
+        let primary = reader::side(position, client_hash, |client| self.traffic.waits(client));
         let (route, course) = self.course(&request);
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         // Only what *to* answers is watched.
