@@ -206,8 +206,13 @@ impl App {
         let versions =
             |header: &HeaderName| Arc::new(DataVersions::new(header.clone(), names.clone(), events.clone()));
         let data_versions = config.data_version_header.as_ref().map(versions);
-        let started =
-            Shadow::start(config.shadow, config.recheck.clone(), data_versions.clone(), Arc::clone(&metrics));
+        let started = Shadow::start(
+            config.shadow,
+            config.recheck.clone(),
+            data_versions.clone(),
+            Arc::clone(&traffic),
+            Arc::clone(&metrics),
+        );
         let (shadow, again) = started.map_err(|e| system(&e))?;
         let floors = Floors::take_up(&store, &metrics)?;
         let shared = Arc::new(Shared {

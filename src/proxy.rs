@@ -36,6 +36,7 @@ use crate::ledger::outcome::{Outcome, Reason};
 use crate::ledger::{Ledger, Visitor};
 use crate::metrics::Metrics;
 use crate::route::{Route, Routes};
+use crate::shadow::near::Reading;
 use crate::shadow::{
     Plan, PrimaryHead, Shadow, Slot, comparable, failure_reason, is_event_stream, is_framed,
 };
@@ -215,6 +216,7 @@ impl Proxy {
             rules: Arc::clone(&route.rules),
             primary: visit.primary,
             head: Arc::clone(head),
+            reading: Reading { began: visit.started, is_list: route.is_list() },
             primary_is_whole: AtomicBool::new(false),
         };
         let backend = Arc::clone(self.backends.get(visit.primary.other()));
