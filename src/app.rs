@@ -91,6 +91,8 @@ pub struct Shared {
     pub runtime: Handle,
     /// What tells clients apart.
     pub sticky: Sticky,
+    /// Writes that are not in both stores yet; the journal's, if there is one.
+    pub traffic: Arc<Traffic>,
     /// Writes to both backends, if they go there.
     pub journal: Option<Arc<Journal>>,
     /// What the last self-check measured.
@@ -165,6 +167,7 @@ impl App {
         let stored = cutover::take_up(&store, shared_store.as_ref(), start).await?;
         replicas::forget_evidence_of_other_rules(&config, &store)?;
         let seen = Arc::new(Log::default());
+        let traffic = Arc::new(Traffic::default());
         let ledger = Arc::new(Ledger::open(
             Arc::clone(&metrics),
             names.clone(),
@@ -203,10 +206,14 @@ impl App {
         let versions =
             |header: &HeaderName| Arc::new(DataVersions::new(header.clone(), names.clone(), events.clone()));
         let data_versions = config.data_version_header.as_ref().map(versions);
-        let started =
-            Shadow::start(config.shadow, config.recheck.clone(), data_versions.clone(), Arc::clone(&metrics));
+        let started = Shadow::start(
+            config.shadow,
+            config.recheck.clone(),
+            data_versions.clone(),
+            Arc::clone(&traffic),
+            Arc::clone(&metrics),
+        );
         let (shadow, again) = started.map_err(|e| system(&e))?;
-        let traffic = Arc::new(Traffic::default());
         let journal = open_journal(&config, &names, &upstreams, &traffic)?;
         let floors = Floors::take_up(&store, &metrics)?;
         let shared = Arc::new(Shared {
@@ -225,6 +232,7 @@ impl App {
             backends: upstreams.backends.clone(),
             runtime: Handle::current(),
             sticky: config.sticky.clone(),
+            traffic,
             journal,
             floors,
             self_check: config.self_check,
@@ -401,6 +409,7 @@ fn proxy(
         primary_header: config.primary_header.then(|| names.clone()),
         head_timeout: config.limits.head_timeout,
         sticky: config.sticky.clone(),
+        traffic: Arc::clone(&shared.traffic),
         failover: config.failover.then_some(names),
         journal: shared.journal.clone(),
         data_versions,

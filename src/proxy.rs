@@ -6,6 +6,7 @@ pub mod cookies;
 mod failover;
 pub mod headers;
 pub mod listener;
+mod reader;
 mod respond;
 pub mod tee;
 mod upgrade;
@@ -33,10 +34,12 @@ use crate::compare::Rules;
 use crate::cutover::Cutover;
 use crate::cutover::sticky::Sticky;
 use crate::journal::Journal;
+use crate::journal::traffic::Traffic;
 use crate::ledger::outcome::{Outcome, Reason};
 use crate::ledger::{Ledger, Visitor};
 use crate::metrics::Metrics;
 use crate::route::{Route, Routes};
+use crate::shadow::near::Reading;
 use crate::shadow::{
     Plan, PrimaryHead, Shadow, Slot, comparable, failure_reason, is_event_stream, is_framed,
 };
@@ -65,6 +68,8 @@ pub struct Proxy {
     pub head_timeout: Duration,
     /// What tells clients apart.
     pub sticky: Sticky,
+    /// Writes that are not in both stores yet.
+    pub traffic: Arc<Traffic>,
     /// Whether the other backend answers where the primary fails; its name as a header value.
     pub failover: Option<Pair<HeaderValue>>,
     /// Writes to both backends, if they go there.
@@ -101,7 +106,8 @@ impl Proxy {
     pub async fn serve(&self, client: &Arc<Client>, request: Request<Incoming>) -> Response<Tee> {
         let position = self.cutover.position();
         let peer = client.address.ip();
-        let primary = Cutover::side(position, || self.sticky.client(peer, request.headers()));
+        let client_hash = || self.sticky.client(peer, request.headers());
+        let primary = reader::side(position, client_hash, |client| self.traffic.waits(client));
         let (route, course) = self.course(&request);
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         // Only what *to* answers is watched.
@@ -224,6 +230,7 @@ impl Proxy {
             rules: Arc::clone(&route.rules),
             primary: visit.primary,
             head: Arc::clone(head),
+            reading: Reading { began: visit.started, is_list: route.is_list() },
             primary_is_whole: AtomicBool::new(false),
         };
         let backend = Arc::clone(self.backends.get(visit.primary.other()));

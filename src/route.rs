@@ -25,6 +25,19 @@ pub struct Routes {
     router: matchit::Router<usize>,
 }
 
+// === impl Route ===
+
+impl Route {
+    /// Whether the pattern names no parameter, so that what is read is no single record.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        // Doubled, a brace stands for itself.
+        !self.pattern.split("{{").any(|part| part.contains('{'))
+    }
+}
+
+// === impl Routes ===
+
 impl Routes {
     /// Builds the table; later lookups cost one walk.
     ///
@@ -93,6 +106,16 @@ mod tests {
         assert_eq!(found("/.json"), None);
         assert_eq!(found("/a.css"), None);
         assert_eq!(found("/api/reports/"), None);
+    }
+
+    #[test]
+    fn a_route_without_parameters_is_a_list() {
+        let routes =
+            routes(&["/", "/api/reports", "/api/reports/{id}", "/{stem}.json", "/a/{{b}}", "/c/{*rest}"]);
+        let routes = routes.unwrap();
+        let lists = routes.iter().filter(|(_, route)| route.is_list());
+        let lists: Vec<_> = lists.map(|(_, route)| route.pattern.as_str()).collect();
+        assert_eq!(lists, ["/", "/api/reports", "/a/{{b}}"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod breaker;
 pub mod capacity;
 pub mod comparator;
 pub mod load;
+pub mod near;
 pub mod parking;
 pub mod recheck;
 pub mod rechecker;
@@ -22,11 +23,13 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::capacity::{Capacity, Slot};
 use self::comparator::{Comparators, Job, Leg};
+use self::near::Reading;
 use self::parking::Parking;
 use self::rechecker::{Again, Desk, RecheckRules};
 use crate::backend::data_version::DataVersions;
 use crate::backend::{Answer, Answered, Ask, AskError, Backend, Head, Role, body::RequestBody};
 use crate::compare::Rules;
+use crate::journal::traffic::Traffic;
 use crate::ledger::Ticket;
 use crate::ledger::outcome::{Outcome, Reason};
 use crate::metrics::Metrics;
@@ -48,6 +51,8 @@ pub struct Shadow {
     /// Requests that wait for the recheck of another one.
     parking: Arc<Parking>,
     data_versions: Option<Arc<DataVersions>>,
+    /// Journalled writes near what is compared.
+    traffic: Arc<Traffic>,
     metrics: Arc<Metrics>,
 }
 
@@ -79,6 +84,8 @@ pub struct Plan {
     pub primary: Side,
     /// What is asked.
     pub head: Arc<Head>,
+    /// What tells which writes touch it.
+    pub reading: Reading,
     /// Set once the primary's whole body lies within the cap: a shadow that is over it differs, however it ends.
     pub primary_is_whole: AtomicBool,
 }
@@ -115,11 +122,13 @@ impl Shadow {
         limits: Limits,
         rules: RecheckRules,
         data_versions: Option<Arc<DataVersions>>,
+        traffic: Arc<Traffic>,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<(Self, mpsc::Receiver<Again>)> {
         let capacity = Arc::new(Capacity::new(limits, Arc::clone(&metrics)));
         let parking = Arc::new(Parking::default());
-        let (desk, waiting) = Desk::new(rules, Arc::clone(&capacity), Arc::clone(&parking));
+        let (desk, waiting) =
+            Desk::new(rules, Arc::clone(&capacity), Arc::clone(&parking), Arc::clone(&traffic));
         let shadow = Shadow {
             capacity,
             deadline: limits.deadline,
@@ -128,6 +137,7 @@ impl Shadow {
             comparators: Comparators::start(limits.comparators, limits.queue, &metrics, desk)?,
             parking,
             data_versions,
+            traffic,
             metrics,
         };
         Ok((shadow, waiting))
@@ -274,6 +284,7 @@ impl Shadow {
             rules: Arc::clone(&plan.rules),
             primary: plan.primary,
             head: Arc::clone(&plan.head),
+            reading: plan.reading,
             legs,
         };
         self.comparators.submit(job);

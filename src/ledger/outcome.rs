@@ -7,7 +7,7 @@ pub enum Outcome {
     Match,
     /// All that differs is covered by a rule or an accepted finding.
     Accepted,
-    /// Differed, and agreed when asked again.
+    /// Differed, and agreed when asked again; or a write is on its way that may be why.
     Transient,
     /// Differed only where the primary also differs from itself.
     Noise,
@@ -50,6 +50,8 @@ pub enum Reason {
     Loop,
     /// Skipped: no backend takes it and no dashboard is configured.
     NoDashboard,
+    /// Skipped: a write that goes to both stores.
+    Write,
     /// Skipped: the request itself was refused (bad URL, CONNECT, …).
     Refused,
     /// Failed: no connection.
@@ -84,6 +86,8 @@ pub enum Reason {
     Unconfirmed,
     /// Transient: no write and no change of data is known that explains it.
     Unexplained,
+    /// Transient: a write that touches it is on its way to both stores, or came there less than two seconds ago.
+    WritePending,
     /// Mismatch: a limit of the comparison was reached before it was done.
     Limit,
     /// Incomplete: the client left.
@@ -127,6 +131,7 @@ impl Reason {
             Reason::Body => "body",
             Reason::Loop => "loop",
             Reason::NoDashboard => "no_dashboard",
+            Reason::Write => "write",
             Reason::Refused => "refused",
             Reason::Connect => "connect",
             Reason::Reset => "reset",
@@ -144,6 +149,7 @@ impl Reason {
             Reason::Known => "known",
             Reason::Unconfirmed => "unconfirmed",
             Reason::Unexplained => "unexplained",
+            Reason::WritePending => "write_pending",
             Reason::Limit => "limit",
             Reason::ClientGone => "client_gone",
             Reason::Dropped => "dropped",

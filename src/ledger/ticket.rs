@@ -125,6 +125,16 @@ impl Ticket {
         self.settle_compared(Outcome::Transient, reason, compared, |entry| Entry { explained, ..entry });
     }
 
+    /// Ends a request that differs while, or shortly after, a write that touches it was on its way to both stores. That it
+    /// will agree is not known, so no time until it did is observed.
+    pub fn write_pending(mut self, compared: &Compared<'_>) {
+        lock(&self.ledger.findings).begin(self.route);
+        self.settle_compared(Outcome::Transient, Reason::WritePending, compared, |entry| Entry {
+            explained: true,
+            ..entry
+        });
+    }
+
     fn settle_compared(
         &mut self,
         outcome: Outcome,

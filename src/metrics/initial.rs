@@ -15,6 +15,7 @@ const COMPARED: &[(Outcome, Reason)] = &[
     (Outcome::Noise, Reason::None),
     (Outcome::Transient, Reason::None),
     (Outcome::Transient, Reason::Unexplained),
+    (Outcome::Transient, Reason::WritePending),
     (Outcome::Mismatch, Reason::None),
     (Outcome::Mismatch, Reason::Known),
     (Outcome::Mismatch, Reason::Unconfirmed),
@@ -31,7 +32,11 @@ const COMPARED: &[(Outcome, Reason)] = &[
     (Outcome::Incomplete, Reason::ClientGone),
 ];
 /// How all other requests usually end.
-const OTHER: &[(Outcome, Reason)] = &[(Outcome::Skipped, Reason::Method), (Outcome::Skipped, Reason::Route)];
+const OTHER: &[(Outcome, Reason)] = &[
+    (Outcome::Skipped, Reason::Method),
+    (Outcome::Skipped, Reason::Route),
+    (Outcome::Skipped, Reason::Write),
+];
 /// What reads of a compared route are answered, if they are answered well, and if no backend answers.
 const CODES: [&str; 4] = ["200", "502", "503", "504"];
 /// What changes the primary.

@@ -45,7 +45,7 @@ impl Proxy {
         written: Written,
         request: Request<Incoming>,
     ) -> Response<Tee> {
-        let refuse = |visit: Visit, refusal| visit.refuse(&refusal, Outcome::Skipped, Reason::Method);
+        let refuse = |visit: Visit, refusal| visit.refuse(&refusal, Outcome::Skipped, Reason::Write);
         let Some(journal) = &self.journal else { return refuse(visit, Refusal::NoDashboard) };
         let new = match self.new_write(journal, client, written, request).await {
             Ok(new) => new,
@@ -59,7 +59,7 @@ impl Proxy {
                 if answer.status().is_success() {
                     self.ledger.note_write();
                 }
-                self.passed(visit, answer, Outcome::Skipped, Reason::Method)
+                self.passed(visit, answer, Outcome::Skipped, Reason::Write)
             }
             Err(intake::Refusal::Leader(error)) => {
                 self.log_failure(taken.leader, &error);

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
+use super::near::Reading;
 use super::rechecker::{Conclusion, Desk, Differing};
 use crate::backend::{Head, LOOP_MARK};
 use crate::compare::{self, Body, Comparison, Mode, Rules};
@@ -48,6 +49,8 @@ pub struct Job {
     pub primary: Side,
     /// What was asked.
     pub head: Arc<Head>,
+    /// What tells which writes touch it.
+    pub reading: Reading,
     /// Both legs.
     pub legs: Pair<Leg>,
 }
@@ -184,12 +187,12 @@ fn work(jobs: &Mutex<Receiver<Job>>, metrics: &Metrics, desk: &Desk) {
 
 fn compare(job: Job, metrics: &Metrics, desk: &Desk) {
     let started = Instant::now();
-    let Job { ticket, rules, primary, head, legs } = job;
+    let Job { ticket, rules, primary, head, reading, legs } = job;
     let whole = Pair { from: legs.from.whole(), to: legs.to.whole() };
     let comparison = compare::compare(legs.from.borrowed(&whole.from), legs.to.borrowed(&whole.to), &rules);
     metrics.compared(started.elapsed(), whole.from.length() + whole.to.length());
     let differing =
-        Differing { ticket, rules, primary, head, legs, comparison, at: Instant::now(), key: None };
+        Differing { ticket, rules, primary, head, reading, legs, comparison, at: Instant::now(), key: None };
     desk.take(differing);
 }
 
@@ -218,7 +221,7 @@ impl Differing {
         let listed = self.is_listed();
         let Differing { ticket, rules, primary, head, legs, comparison, .. } = self;
         let compared = Compared {
-            target: head.uri.path_and_query().map_or("/", |target| target.as_str()),
+            target: target(&head),
             primary,
             times: Pair { from: legs.from.time, to: legs.to.time },
             success: legs.from.status.is_success() && legs.to.status.is_success(),
@@ -232,8 +235,14 @@ impl Differing {
         match conclusion {
             Conclusion::Settled(confirmation) => ticket.compared(&compared, confirmation, records),
             Conclusion::Agreed { after, explained } => ticket.transient(&compared, after, explained, records),
+            Conclusion::WritePending => ticket.write_pending(&compared),
         }
     }
+}
+
+/// Path and query of what was asked.
+pub(super) fn target(head: &Head) -> &str {
+    head.uri.path_and_query().map_or("/", |target| target.as_str())
 }
 
 /// Whether every cause is listed.
@@ -274,7 +283,7 @@ fn records(head: &Head, legs: &Pair<Leg>, whole: &Pair<Whole>, rules: &Rules) ->
 /// The headers with which a request can be asked again: all that may choose among answers. None if it carried credentials,
 /// since without them the answer would be another one, and with them they would be stored; or if they are too many.
 fn request(head: &Head) -> Option<Vec<(String, String)>> {
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = target(head);
     if redact::target(target) != target {
         return None;
     }

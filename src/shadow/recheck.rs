@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use super::comparator::{Leg, compare_apart};
+use super::near::Reading;
 use super::{Plan, Shadow};
 use crate::backend::{Backend, Head, LOOP_MARK};
 use crate::compare::{Comparison, Rules};
@@ -101,6 +103,7 @@ impl Shadow {
             rules: Arc::clone(rules),
             primary: side.other(),
             head: Arc::clone(head),
+            reading: Reading { began: Instant::now(), is_list: false },
             primary_is_whole: AtomicBool::new(false),
         };
         match tokio::time::timeout(self.deadline, self.fetch(backend, &plan)).await {

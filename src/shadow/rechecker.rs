@@ -7,10 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::comparator::{Leg, apart, compare_apart, is_listed};
+use super::near::{Course, NEAR, Reading, Standing, course, wrote_near};
 use super::parking::{Parked, Parking};
 use super::{Capacity, Shadow, is_overload};
 use crate::backend::{Backend, Head};
 use crate::compare::{Comparison, Rules};
+use crate::journal::traffic::Traffic;
 use crate::ledger::{Confirmation, Ledger, Ticket, Verdict};
 use crate::side::{Pair, Side};
 
@@ -18,8 +20,6 @@ use crate::side::{Pair, Side};
 const WAITING: usize = 32;
 /// Requests asked again at once.
 const AT_ONCE: usize = 16;
-/// How long before a comparison a write or a change of data explains a transient.
-const NEAR: Duration = Duration::from_secs(2);
 
 /// When to ask again.
 #[derive(Debug, Clone)]
@@ -50,6 +50,8 @@ pub struct Differing {
     pub primary: Side,
     /// What was asked.
     pub head: Arc<Head>,
+    /// What tells which writes touch it.
+    pub reading: Reading,
     /// Both legs.
     pub legs: Pair<Leg>,
     /// How they differ.
@@ -72,7 +74,7 @@ pub struct Control {
 }
 
 /// What became of a request that was compared.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conclusion {
     /// It is as it was compared.
     Settled(Confirmation),
@@ -83,6 +85,8 @@ pub enum Conclusion {
         /// Whether a write or a change of data is known that explains it.
         explained: bool,
     },
+    /// It differs, and a write that touches it may be why.
+    WritePending,
 }
 
 /// Where comparators hand in what they compared.
@@ -91,6 +95,7 @@ pub struct Desk {
     rules: RecheckRules,
     capacity: Arc<Capacity>,
     parking: Arc<Parking>,
+    traffic: Arc<Traffic>,
     queue: mpsc::Sender<Again>,
 }
 
@@ -121,9 +126,10 @@ impl Desk {
         rules: RecheckRules,
         capacity: Arc<Capacity>,
         parking: Arc<Parking>,
+        traffic: Arc<Traffic>,
     ) -> (Self, mpsc::Receiver<Again>) {
         let (queue, waiting) = mpsc::channel(WAITING);
-        (Desk { rules, capacity, parking, queue }, waiting)
+        (Desk { rules, capacity, parking, traffic, queue }, waiting)
     }
 
     /// Concludes a request, or has it asked again first.
@@ -132,29 +138,34 @@ impl Desk {
         let route = compared.ticket.route();
         ledger.note_compared(route, &compared.comparison);
         let verdict = ledger.verdict(route, &compared.comparison, compared.is_listed());
-        let is_final = self.rules.after.is_empty() || compared.comparison.limited.is_some();
-        let confirmation = match verdict {
-            Verdict::Match | Verdict::Noise => Confirmation::Confirmed,
-            Verdict::Accepted | Verdict::Differs { .. } if is_final => Confirmation::Confirmed,
-            // Should counting it show that it is beyond what was accepted, nobody has asked again.
-            Verdict::Accepted => Confirmation::Unconfirmed,
-            // Near a write what looks like a known cause may be lag.
-            Verdict::Differs { known: true } if wrote_near(&ledger, Duration::ZERO) => {
-                Confirmation::Unconfirmed
-            }
-            Verdict::Differs { known: true } => Confirmation::Known,
-            Verdict::Differs { known: false } => return self.recheck(compared),
+        let conclusion = match course(verdict, self.standing(&compared, verdict)) {
+            Course::Conclude(conclusion) => conclusion,
+            Course::AskAgain => return self.recheck(compared),
         };
-        let control = self.wants_control().then(|| Control::of(&compared));
-        compared.conclude(Conclusion::Settled(confirmation));
+        // Near a write the primary differs from itself for that reason.
+        let is_quiet = conclusion != Conclusion::WritePending;
+        let control = (is_quiet && self.wants_control()).then(|| Control::of(&compared));
+        compared.conclude(conclusion);
         if let Some(control) = control {
             // One that finds no place is left out: there are others.
             let _ = self.queue.try_send(Again::Control(Box::new(control)));
         }
     }
 
+    /// What is near matters only to what differs.
+    fn standing(&self, compared: &Differing, verdict: Verdict) -> Standing {
+        let differs = matches!(verdict, Verdict::Differs { .. });
+        Standing {
+            is_limited: compared.comparison.limited.is_some(),
+            has_rechecks: !self.rules.after.is_empty(),
+            is_touched: differs && compared.is_touched(&self.traffic, compared.reading.began),
+            wrote_near: differs && wrote_near(compared.ticket.ledger(), Duration::ZERO),
+        }
+    }
+
     fn recheck(&self, differing: Differing) {
-        let near = wrote_near(differing.ticket.ledger(), Duration::ZERO);
+        let near = differing.is_touched(&self.traffic, differing.reading.began)
+            || wrote_near(differing.ticket.ledger(), Duration::ZERO);
         let key = if near { differing.signature() } else { None };
         let differing = match key {
             None => differing,
@@ -169,7 +180,8 @@ impl Desk {
             Ok(place) if self.capacity.may_ask() => place.send(Again::Recheck(Box::new(differing))),
             Ok(_) | Err(_) => {
                 for waited in self.parking.with_those_that_wait(differing) {
-                    waited.conclude(Conclusion::Settled(Confirmation::Unconfirmed));
+                    let began = waited.reading.began;
+                    waited.settle(&self.traffic, began, Confirmation::Unconfirmed);
                 }
             }
         }
@@ -216,6 +228,7 @@ impl Rechecker {
 
     async fn recheck(&self, mut differing: Differing) {
         let mut last = None;
+        let mut asked_at = differing.reading.began;
         for (number, after) in self.rules.after.iter().enumerate() {
             tokio::time::sleep_until((differing.at + *after).into()).await;
             // Only what differs at the last recheck is confirmed; the first was allowed when it was handed in.
@@ -223,6 +236,7 @@ impl Rechecker {
             if number > 0 && !self.shadow.capacity.may_ask() {
                 break;
             }
+            asked_at = Instant::now();
             let asked = self.shadow.recheck(&self.backends, &differing.rules, &differing.head).await;
             let Ok(asked) = asked else { continue };
             if !is_comparable(&differing, &asked.legs) {
@@ -232,7 +246,7 @@ impl Rechecker {
             let route = differing.ticket.route();
             let listed = is_listed(&asked.comparison, &differing.rules);
             let verdict = ledger.verdict(route, &asked.comparison, listed);
-            if number == 0 && !wrote_near(&ledger, differing.at.elapsed()) {
+            if number == 0 && !self.is_near_a_write(&differing) {
                 note_control(&differing, asked.legs).await;
             }
             match verdict {
@@ -249,27 +263,40 @@ impl Rechecker {
             None => Confirmation::Unconfirmed,
         };
         let mut all = self.shadow.parking.with_those_that_wait(differing).into_iter();
+        let traffic = Arc::clone(&self.shadow.traffic);
         let conclude = move || {
+            // By the last recheck, not the request: what differs still once its write has long been in both stores is
+            // no lag.
             if let Some(first) = all.next() {
-                first.conclude(Conclusion::Settled(confirmation));
+                first.settle(&traffic, asked_at, confirmation);
             }
             // Those that waited were not asked again themselves.
-            all.for_each(|waited| waited.conclude(Conclusion::Settled(Confirmation::Unconfirmed)));
+            for waited in all {
+                let began = waited.reading.began;
+                waited.settle(&traffic, began, Confirmation::Unconfirmed);
+            }
         };
         // A request that is lost here ends as `incomplete`.
         let _ = apart(conclude).await;
     }
 
+    fn is_near_a_write(&self, differing: &Differing) -> bool {
+        wrote_near(differing.ticket.ledger(), differing.at.elapsed())
+            || differing.is_touched(&self.shadow.traffic, differing.reading.began)
+    }
+
     async fn agreed(&self, differing: Differing) {
         let backends = self.backends.clone();
+        let traffic = Arc::clone(&self.shadow.traffic);
         let all = self.shadow.parking.with_those_that_wait(differing);
         let conclude = move || {
             for differing in all {
                 let after = differing.at.elapsed();
                 let since = SystemTime::now().checked_sub(after + NEAR);
                 let changed = |side| backends.get(side).changed_at().is_some_and(|at| Some(at) >= since);
-                let explained =
-                    wrote_near(differing.ticket.ledger(), after) || Side::BOTH.into_iter().any(changed);
+                let explained = wrote_near(differing.ticket.ledger(), after)
+                    || differing.is_touched(&traffic, differing.reading.began)
+                    || Side::BOTH.into_iter().any(changed);
                 differing.conclude(Conclusion::Agreed { after, explained });
             }
         };
@@ -289,12 +316,6 @@ impl Rechecker {
             ledger.control(route, &comparison);
         }
     }
-}
-
-/// Whether a request that wrote went through since, or shortly before, what began so long ago.
-fn wrote_near(ledger: &Ledger, ago: Duration) -> bool {
-    let near = i64::try_from((ago + NEAR).as_millis()).unwrap_or(0);
-    ledger.has_written_since(chrono::Utc::now().timestamp_millis() - near)
 }
 
 /// Whether a recheck says something of what differed. Not if the primary answers another thing now: that the sides agree
