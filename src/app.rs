@@ -189,7 +189,9 @@ impl App {
             quarantine: quarantine.as_ref().map(|(quarantine, _)| Arc::clone(quarantine)),
             self_check: config.self_check,
         };
+        let journal = open_journal(&config, &names, &upstreams, &traffic, &metrics)?;
         let parts = Parts {
+            journal: journal.clone(),
             store: store.clone(),
             shared: shared_store.clone(),
             gate,
@@ -214,7 +216,6 @@ impl App {
             Arc::clone(&metrics),
         );
         let (shadow, again) = started.map_err(|e| system(&e))?;
-        let journal = open_journal(&config, &names, &upstreams, &traffic)?;
         let floors = Floors::take_up(&store, &metrics)?;
         let shared = Arc::new(Shared {
             sources: Pair {
@@ -298,6 +299,7 @@ fn open_journal(
     names: &Pair<String>,
     upstreams: &Upstreams,
     traffic: &Arc<Traffic>,
+    metrics: &Arc<Metrics>,
 ) -> Result<Option<Arc<Journal>>, StartError> {
     if config.self_check {
         return Ok(None);
@@ -306,6 +308,7 @@ fn open_journal(
         backends: upstreams.backends.clone(),
         names: names.clone(),
         config: config.writes.clone(),
+        metrics: Arc::clone(metrics),
         traffic: Arc::clone(traffic),
         patience: config.limits.head_timeout,
     };

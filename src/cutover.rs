@@ -12,6 +12,7 @@ pub mod sticky;
 mod taking_up;
 pub mod watch;
 mod watching;
+mod writing;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,6 +22,7 @@ use tokio::sync::{Mutex, Notify};
 
 use self::gate::{Condition, Gate, Readiness};
 use self::watch::WatchRules;
+use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::ledger::seen::Log;
 use crate::metrics::Metrics;
@@ -80,6 +82,8 @@ pub struct Parts {
     pub ledger: Arc<Ledger>,
     /// Series.
     pub metrics: Arc<Metrics>,
+    /// Writes that are not in both stores, if they go to both.
+    pub journal: Option<Arc<Journal>>,
     /// The backends' names.
     pub names: Pair<String>,
     /// Fingerprint of the comparison rules and the backends of this replica.
@@ -210,8 +214,14 @@ impl Cutover {
     /// What the gate says now.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
+        self.readiness_for(false)
+    }
+
+    /// The same for a change that is about to be made: no write may be left behind then.
+    fn readiness_for(&self, is_change: bool) -> Readiness {
         let stored = self.status();
-        let conditions = self.own_conditions(&stored);
+        let mut conditions = self.own_conditions(&stored);
+        conditions.extend(self.lacking(is_change));
         self.parts.gate.readiness(&stored, conditions)
     }
 
@@ -265,6 +275,8 @@ impl Cutover {
     }
 
     async fn try_to_change(self: &Arc<Self>, change: &Change) -> Result<Stored, Refused> {
+        // Before the turn: a rollback must not wait for writes.
+        let _held = self.hold_writes(change, &self.status()).await?;
         let turn = Arc::clone(&self.changing).lock_owned().await;
         let stored = self.status();
         if let Some(expected) = change.expect
@@ -275,9 +287,9 @@ impl Cutover {
         if change.dial == stored.dial {
             return Ok(stored);
         }
-        let readiness = self.readiness();
         let raises = change.dial > stored.dial;
-        let is_refused = raises && !readiness.ready && (!change.force || readiness.is_self_check());
+        let readiness = self.readiness_for(raises);
+        let is_refused = raises && !readiness.ready && (!change.force || readiness.is_beyond_force());
         if is_refused {
             return Err(Refused::NotReady(Box::new(readiness)));
         }

@@ -33,6 +33,7 @@ use self::seal::Sealer;
 use self::traffic::Traffic;
 use crate::backend::Backend;
 use crate::config::WritesConfig;
+use crate::metrics::{Metrics, WriteResult};
 use crate::side::{Pair, Side};
 use crate::state::rfc3339;
 
@@ -119,6 +120,8 @@ pub struct Parts {
     pub names: Pair<String>,
     /// What is journalled, and how much of it.
     pub config: WritesConfig,
+    /// Series.
+    pub metrics: Arc<Metrics>,
     /// What reads need to know.
     pub traffic: Arc<Traffic>,
     /// How long a backend may take to answer, and a write to wait for its turn.
@@ -264,7 +267,9 @@ impl Journal {
             }
             Action::Discard => {
                 self.disk.remove(seq).await.map_err(ActError::Disk)?;
-                self.book.remove(seq, false);
+                if let (Some(entry), _) = self.book.remove(seq, false) {
+                    self.parts.metrics.write(entry.follower(), WriteResult::Discarded);
+                }
             }
         }
         self.moved();

@@ -3,10 +3,6 @@
 //! No evidence is *not ready*, never clean.
 
 mod judging;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "used by the drain before a flip, which comes with the journal")
-)]
 mod mirrored;
 
 use std::sync::Arc;
@@ -16,7 +12,6 @@ use chrono::Utc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-#[expect(unused_imports, reason = "used by the drain before a flip, which comes with the journal")]
 pub(super) use self::mirrored::writes;
 use super::quarantine::Quarantine;
 use crate::compare::Severity;
@@ -46,7 +41,7 @@ pub struct GateRules {
 }
 
 /// The condition on writes that the flip's target lacks.
-const WRITES: &str = "writes";
+pub(super) const WRITES: &str = "writes";
 /// The condition that says that both sides are one.
 const SELF_CHECK: &str = "self_check";
 /// Every condition there is. Those that are not among a verdict's stand against nothing.
@@ -132,10 +127,12 @@ impl Default for GateRules {
 // === impl Readiness ===
 
 impl Readiness {
-    /// Whether both sides are one: then not even force goes forward.
+    /// Whether not even force goes forward: both sides are one, or writes would be left behind.
     #[must_use]
-    pub fn is_self_check(&self) -> bool {
-        self.conditions.iter().any(|condition| condition.name == SELF_CHECK)
+    pub fn is_beyond_force(&self) -> bool {
+        let is_unmet =
+            |condition: &Condition| [SELF_CHECK, WRITES].contains(&condition.name) && !condition.met;
+        self.conditions.iter().any(is_unmet)
     }
 }
 

@@ -9,6 +9,7 @@ use super::answer::{Judged, Verdict, judge};
 use super::book::Delivery;
 use super::{Journal, State};
 use crate::backend::{Role, Write};
+use crate::metrics::WriteResult;
 use crate::side::{Pair, Side};
 
 /// Deliveries at once to each store.
@@ -107,6 +108,12 @@ impl Journal {
             Err(error) => format!("{}: {error}", self.parts.names.get(to)),
         };
         let end = if answer.is_ok() { End::Reached } else { End::Unreachable };
+        let result = match &verdict {
+            Verdict::Taken => WriteResult::Delivered,
+            Verdict::Refused if is_final => WriteResult::Parked,
+            Verdict::Refused | Verdict::Unknown(_) => WriteResult::Retried,
+        };
+        self.parts.metrics.write(to, result);
         match verdict {
             Verdict::Taken => {
                 let (_, gone_by) = self.book.remove(seq, true);

@@ -15,6 +15,7 @@ use super::request::Request;
 use super::{Journal, State};
 use crate::backend::body::RequestBody;
 use crate::backend::{Answer, Ask, AskError, Head, Role, Write};
+use crate::metrics::WriteResult;
 use crate::side::Side;
 
 /// The same for every try of a write.
@@ -171,6 +172,13 @@ impl Journal {
     /// Notes what the leader said.
     async fn settle(self: &Arc<Self>, seq: i64, leader: Side, judged: &Judged, locked: Locked) {
         let remembers = self.parts.backends.get(leader).remembers();
+        let result = match &judged.verdict {
+            Verdict::Taken => WriteResult::Taken,
+            Verdict::Refused if judged.answer.is_ok() => WriteResult::Refused,
+            Verdict::Refused => WriteResult::Unreachable,
+            Verdict::Unknown(_) => WriteResult::InDoubt,
+        };
+        self.parts.metrics.write(leader, result);
         match &judged.verdict {
             Verdict::Taken => self.taken(seq, judged.effect.clone(), remembers).await,
             Verdict::Refused => self.ended(seq, remembers).await,

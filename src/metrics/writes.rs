@@ -33,8 +33,6 @@ pub enum JournalRefusal {
     Full,
     /// This one alone is longer than one may be.
     TooLarge,
-    /// No memory for its body now.
-    Memory,
     /// The disk did not take it.
     Disk,
     /// Too many are under way, or one of its keys for too long.
@@ -84,19 +82,13 @@ impl WriteResult {
 // === impl JournalRefusal ===
 
 impl JournalRefusal {
-    const ALL: [JournalRefusal; 5] = [
-        JournalRefusal::Full,
-        JournalRefusal::TooLarge,
-        JournalRefusal::Memory,
-        JournalRefusal::Disk,
-        JournalRefusal::Busy,
-    ];
+    const ALL: [JournalRefusal; 4] =
+        [JournalRefusal::Full, JournalRefusal::TooLarge, JournalRefusal::Disk, JournalRefusal::Busy];
 
     fn label(self) -> &'static str {
         match self {
             JournalRefusal::Full => "full",
             JournalRefusal::TooLarge => "too_large",
-            JournalRefusal::Memory => "memory",
             JournalRefusal::Disk => "disk",
             JournalRefusal::Busy => "busy",
         }

@@ -18,6 +18,7 @@ use crate::journal::intake::{self, NewWrite};
 use crate::journal::request::Request as Journalled;
 use crate::journal::{Journal, keys};
 use crate::ledger::outcome::{Outcome, Reason};
+use crate::metrics::JournalRefusal;
 
 /// How long the pieces of a body may let wait for themselves, all together.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,6 +28,21 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Written {
     pub(super) route: String,
     pub(super) parameters: Vec<String>,
+}
+
+/// What a write that was not taken in is answered, and what is counted for it.
+#[derive(Debug)]
+struct Refused {
+    refusal: Refusal,
+    why: Option<JournalRefusal>,
+}
+
+// === impl Refused ===
+
+impl Refused {
+    const FULL: Refused = Refused { refusal: Refusal::CannotJournal, why: Some(JournalRefusal::Full) };
+    const TOO_LONG: Refused = Refused { refusal: Refusal::TooLong, why: Some(JournalRefusal::TooLarge) };
+    const BROKEN: Refused = Refused { refusal: Refusal::BrokenBody, why: None };
 }
 
 // === impl Proxy ===
@@ -49,7 +65,12 @@ impl Proxy {
         let Some(journal) = &self.journal else { return refuse(visit, Refusal::NoDashboard) };
         let new = match self.new_write(journal, client, written, request).await {
             Ok(new) => new,
-            Err(refusal) => return refuse(visit, refusal),
+            Err(refused) => {
+                if let Some(why) = refused.why {
+                    self.metrics.journal_refused(why);
+                }
+                return refuse(visit, refused.refusal);
+            }
         };
         let cutover = Arc::clone(&self.cutover);
         let taken = journal.take(new, move || cutover.leader()).await;
@@ -65,8 +86,13 @@ impl Proxy {
                 self.log_failure(taken.leader, &error);
                 refuse(visit, Refusal::from(&error))
             }
-            Err(error @ (intake::Refusal::Busy | intake::Refusal::Disk(_))) => {
-                tracing::warn!(%error, "a write was refused");
+            Err(intake::Refusal::Busy) => {
+                self.metrics.journal_refused(JournalRefusal::Busy);
+                refuse(visit, Refusal::CannotJournal)
+            }
+            Err(intake::Refusal::Disk(error)) => {
+                tracing::warn!(error, "a write was refused");
+                self.metrics.journal_refused(JournalRefusal::Disk);
                 refuse(visit, Refusal::CannotJournal)
             }
         }
@@ -79,14 +105,14 @@ impl Proxy {
         client: &Client,
         written: Written,
         request: Request<Incoming>,
-    ) -> Result<NewWrite, Refusal> {
+    ) -> Result<NewWrite, Refused> {
         let Written { route, parameters } = written;
-        let mut room = journal.room().ok_or(Refusal::CannotJournal)?;
+        let mut room = journal.room().ok_or(Refused::FULL)?;
         let most = journal.longest_body();
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
         if length.is_some_and(|length| length > most as u64) {
-            return Err(Refusal::TooLong);
+            return Err(Refused::TOO_LONG);
         }
         let (parts, body) = request.into_parts();
         let hash = self.sticky.client(client.address.ip(), &parts.headers);
@@ -109,18 +135,18 @@ impl Proxy {
     }
 }
 
-async fn collected(mut body: Incoming, most: usize, room: &mut Room) -> Result<Bytes, Refusal> {
+async fn collected(mut body: Incoming, most: usize, room: &mut Room) -> Result<Bytes, Refused> {
     let deadline = Instant::now() + PATIENCE;
     let mut collected = BytesMut::new();
     loop {
-        let frame = tokio::time::timeout_at(deadline, body.frame()).await.map_err(|_| Refusal::BrokenBody)?;
+        let frame = tokio::time::timeout_at(deadline, body.frame()).await.map_err(|_| Refused::BROKEN)?;
         let Some(frame) = frame else { return Ok(collected.freeze()) };
-        let Ok(data) = frame.map_err(|_| Refusal::BrokenBody)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| Refused::BROKEN)?.into_data() else { continue };
         if collected.len() + data.len() > most {
-            return Err(Refusal::TooLong);
+            return Err(Refused::TOO_LONG);
         }
         if !room.grow(data.len()) {
-            return Err(Refusal::CannotJournal);
+            return Err(Refused::FULL);
         }
         collected.extend_from_slice(&data);
     }
