@@ -18,7 +18,7 @@ pub(crate) struct Record {
 /// The deleted ones of the records asked for, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Buried {
-    /// Deleted themselves, and when (microseconds since 1970).
+    /// Deleted themselves, or by a name of theirs, and when (microseconds since 1970).
     by_id: HashMap<String, i64>,
     /// Records of a video that was deleted, under whatever id.
     by_video: HashSet<String>,
@@ -46,7 +46,10 @@ pub(crate) async fn buried(connection: &mut PgConnection, records: &[Record]) ->
         "WITH a AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS a(record, id, video)) \
          SELECT a.record, floor(extract(epoch FROM t.deleted_at) * 1000000)::bigint, true \
             FROM a JOIN tombstones t ON t.id = a.id WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = t.id) \
-         UNION ALL SELECT a.record, 0::bigint, false FROM a JOIN tombstones t ON t.video_id = a.video \
+         UNION ALL SELECT a.record, floor(extract(epoch FROM t.deleted_at) * 1000000)::bigint, true \
+            FROM a JOIN tombstones t ON t.named AND t.video_id IN (a.video, regexp_replace(a.id, '^yt:', '')) \
+            WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = t.id OR c.video_id = t.video_id) \
+         UNION ALL SELECT a.record, 0::bigint, false FROM a JOIN tombstones t ON t.video_id = a.video AND NOT t.named \
             WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.video_id = t.video_id)",
     )
     .bind(records.iter().map(|record| record.name.as_str()).collect::<Vec<_>>())
@@ -57,7 +60,9 @@ pub(crate) async fn buried(connection: &mut PgConnection, records: &[Record]) ->
     let mut buried = Buried::default();
     for (name, deleted_at, by_id) in found {
         if by_id {
-            buried.by_id.insert(name, deleted_at);
+            // Of several deletes the last one counts.
+            let known = buried.by_id.entry(name).or_insert(deleted_at);
+            *known = deleted_at.max(*known);
         } else {
             buried.by_video.insert(name);
         }
