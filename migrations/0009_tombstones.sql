@@ -2,6 +2,9 @@
 -- writer that is late. It holds every record of that id or video; video_id is the name without a leading yt:.
 ALTER TABLE tombstones ADD COLUMN IF NOT EXISTS named boolean NOT NULL DEFAULT false;
 
+-- Listed newest first, and looked at every few seconds whether there is a new one.
+CREATE INDEX IF NOT EXISTS tombstones_deleted_at_idx ON tombstones (deleted_at);
+
 -- Once a record of that name was there and is deleted, its tombstone is that record's, and holds as any other does.
 CREATE OR REPLACE FUNCTION flipgate_bury() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -1,5 +1,7 @@
 //! Records that were deleted from PostgreSQL and are not there again: what a copy must not bring back.
 
+pub(crate) mod desk;
+
 use std::collections::{HashMap, HashSet};
 
 use sqlx::postgres::PgConnection;
