@@ -5,6 +5,7 @@
 mod accounting;
 mod admin;
 mod cutovers;
+mod data_events;
 mod initial;
 mod process;
 mod routes;
@@ -21,6 +22,8 @@ use self::accounting::Accounting;
 use self::admin::Admin;
 pub use self::admin::Login;
 use self::cutovers::Cutovers;
+pub use self::data_events::DataEvent;
+use self::data_events::DataEvents;
 use self::process::Process;
 use self::routes::RouteSeries;
 use crate::ledger::outcome::{Outcome, Reason};
@@ -62,6 +65,7 @@ pub struct Metrics {
     /// What came with the gate, the watch and rechecks.
     more: Cutovers,
     admin: Admin,
+    data_events: DataEvents,
 }
 
 // === impl Metrics ===
@@ -179,6 +183,7 @@ impl Metrics {
             )?,
             more: Cutovers::new(&registry, &names, &labels)?,
             admin: Admin::new(&registry)?,
+            data_events: DataEvents::new(&registry, &names)?,
             names,
             registry,
         };
