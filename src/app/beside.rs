@@ -78,6 +78,7 @@ impl Beside {
         let mut files: Files = Pair::default();
         let mut database = self.postgres.as_ref().and_then(|(side, url)| Database::new(*side, url));
         let mut back: Pair<Back> = Pair::default();
+        let mut learned = false;
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -97,6 +98,9 @@ impl Beside {
                 found.extend(resurrected);
             }
             self.tell(found);
+            if !std::mem::replace(&mut learned, true) {
+                tracing::debug!("the first look at what is written beside flipgate is done");
+            }
         }
     }
 
