@@ -1,5 +1,6 @@
 //! Everything built once: backends, books, gate, listeners; and the graceful end of it all.
 
+mod beside;
 mod chores;
 pub mod floor;
 mod listeners;
@@ -16,9 +17,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use self::beside::Beside;
 use self::floor::Floors;
 use self::listeners::{Listeners, on_its_own_threads, warn_if_short_of_descriptors};
-use self::upstreams::{Upstreams, check, postgres_url};
+use self::upstreams::{Upstreams, check, postgres, postgres_url};
 use crate::admin::Admin;
 use crate::backend::Backend;
 use crate::backend::data_version::DataVersions;
@@ -336,6 +338,12 @@ fn run(
 ) -> Result<App, StartError> {
     let (stop, stopping) = watch::channel(false);
     let Waiting { again, quarantine, events, told, data_versions, name } = waiting;
+    let beside = Beside {
+        backends: shared.backends.clone(),
+        postgres: postgres(&config),
+        metrics: Arc::clone(&shared.metrics),
+        events: events.clone(),
+    };
     let proxy = Arc::new(proxy(&config, &shared, upstreams.dashboard, data_versions)?);
     let (proxy_address, admin_address) = (listeners.proxy_address, listeners.admin_address);
     let (alive, connections) = mpsc::channel(1);
@@ -376,7 +384,7 @@ fn run(
         tokio::spawn(cutover::follow(Arc::clone(&shared.cutover), shared_store, stopping.clone()));
     }
     tokio::spawn(chores::follow_events(Arc::clone(&shared.cutover), told));
-    tokio::spawn(chores::watch_files(shared.backends.clone(), events.clone(), stopping.clone()));
+    tokio::spawn(beside.watch(stopping.clone()));
     if shared.self_check {
         tokio::spawn(floor::measure(Arc::clone(&shared), stopping.clone()));
     }

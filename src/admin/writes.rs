@@ -86,9 +86,14 @@ pub(super) async fn apply(
     decided.map_err(|e| Problem::internal(&e))?
 }
 
+/// Whether new writes go to both stores.
+pub(super) fn is_mirrored(shared: &Shared) -> bool {
+    shared.journal.as_ref().is_some_and(|journal| journal.mirrors())
+}
+
 /// `both` where writes go to both stores, else `primary`.
 pub(super) fn mode(shared: &Shared) -> &'static str {
-    if shared.journal.is_some() { "both" } else { "primary" }
+    if is_mirrored(shared) { "both" } else { "primary" }
 }
 
 /// What a store does not have yet.
@@ -115,7 +120,7 @@ pub(super) fn cost(shared: &Shared) -> Value {
         "pending": counts.pending,
         "parked": counts.parked,
         "in_doubt": counts.in_doubt,
-        "sentence": cost_told(&shared.names, &counts, shared.journal.is_some()),
+        "sentence": cost_told(&shared.names, &counts, is_mirrored(shared)),
     })
 }
 

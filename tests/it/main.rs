@@ -57,6 +57,7 @@ mod snapshot_desk;
 mod snapshot_restore;
 mod stores;
 mod streaming;
+mod tombstones;
 mod upstream;
 mod verify;
 mod watch;

@@ -313,7 +313,7 @@ impl Screen {
             _ => "Each side is the shadow of the other's clients. Going back takes one click.".to_owned(),
         };
         let lacking = words::lacking(&frame.lacking.to).map(|lacking| lacks(to, &lacking));
-        let cost = writes::cost_told(&frame.names, &frame.lacking.from, shared.journal.is_some());
+        let cost = writes::cost_told(&frame.names, &frame.lacking.from, writes::is_mirrored(shared));
         let latch = frame.stored.latch.as_ref().map(|latch| latch.reason.clone()).unwrap_or_default();
         let sticky = shared
             .sticky

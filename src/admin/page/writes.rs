@@ -131,7 +131,7 @@ impl Screen {
         let stores = Side::BOTH.map(|side| Store::new(shared.names.get(side), frame.lacking.get(side), now));
         let writes = shared.journal.as_ref().map(|journal| journal.list(None, MOST + 1)).unwrap_or_default();
         Screen {
-            is_mirrored: shared.journal.is_some(),
+            is_mirrored: deciding::is_mirrored(shared),
             stores: stores.into(),
             is_cut: writes.len() > MOST,
             writes: writes.into_iter().take(MOST).map(|write| Line::new(write, now)).collect(),

@@ -54,7 +54,8 @@ pub(super) enum Put {
 #[derive(Debug, Default)]
 pub(super) struct Removed {
     pub(super) rows: Vec<(Table, u64)>,
-    pub(super) refused: Option<&'static str>,
+    /// Records that stay, and why.
+    pub(super) refused: Vec<(String, &'static str)>,
 }
 
 // === impl Library ===
@@ -172,30 +173,46 @@ impl Library {
         })
     }
 
-    /// Removes a record that was deleted at `deleted_at` with its summaries, unless it was written since.
-    pub(super) fn remove(&mut self, id: &str, deleted_at: i64) -> rusqlite::Result<Removed> {
+    /// Removes a record that was deleted at `deleted_at` with its summaries, unless it was written since; all records of
+    /// `video`, too, where that was deleted by name.
+    pub(super) fn remove(
+        &mut self,
+        id: &str,
+        video: Option<&str>,
+        deleted_at: i64,
+    ) -> rusqlite::Result<Removed> {
         self.within(|library| {
             for table in Table::ALL {
                 if !library.shapes.contains_key(&table) {
                     library.refresh(table)?;
                 }
             }
-            let Some(shape) = library.shapes.get(&Table::Content) else { return Ok(Removed::default()) };
-            let key = Key::of(id.to_owned());
-            let Some((number, row)) = shape.find(&library.connection, Table::Content, &key)? else {
-                return Ok(Removed::default());
-            };
-            if written(&row).is_some_and(|written| written > deleted_at) {
-                let why = "it was deleted in PostgreSQL and written in SQLite after that";
-                return Ok(Removed { rows: Vec::new(), refused: Some(why) });
+            let mut removed = Removed::default();
+            let Some(shape) = library.shapes.get(&Table::Content) else { return Ok(removed) };
+            for id in shape.called(&library.connection, id, video)? {
+                let key = Key::of(id);
+                let Some((number, row)) = shape.find(&library.connection, Table::Content, &key)? else {
+                    continue;
+                };
+                if written(&row).is_some_and(|written| written > deleted_at) {
+                    let why = "it was deleted in PostgreSQL and written in SQLite after that";
+                    removed.refused.push((key.record, why));
+                    continue;
+                }
+                let video_id = row.cell("video_id").clean_text();
+                library.delete(number, &key.record, video_id, &mut removed)?;
             }
-            let video_id = row.cell("video_id").clean_text().map(str::to_owned);
-            library.delete(number, id, video_id.as_deref())
+            Ok(removed)
         })
     }
 
-    fn delete(&self, number: i64, id: &str, video_id: Option<&str>) -> rusqlite::Result<Removed> {
-        let mut removed = Removed::default();
+    fn delete(
+        &self,
+        number: i64,
+        id: &str,
+        video_id: Option<&str>,
+        removed: &mut Removed,
+    ) -> rusqlite::Result<()> {
         let mut delete =
             |table: Table, condition: &str, name: &dyn rusqlite::ToSql| -> rusqlite::Result<()> {
                 if self.shapes.contains_key(&table) {
@@ -212,8 +229,7 @@ impl Library {
             delete(Table::Variants, condition, &video_id)?;
         }
         let row_number = self.shapes.get(&Table::Content).map_or("rowid", |shape| shape.number);
-        delete(Table::Content, &format!("{row_number} = ?1"), &number)?;
-        Ok(removed)
+        delete(Table::Content, &format!("{row_number} = ?1"), &number)
     }
 
     /// Makes sure that table and columns are there for what `row` holds.
