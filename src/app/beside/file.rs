@@ -88,24 +88,28 @@ impl Library {
 
     fn counted(&mut self, changed_at: Option<SystemTime>) -> Result<Option<Counts>, String> {
         let Some(file) = &self.file else { return Ok(None) };
-        let connection = match self.connection.take() {
+        let open = || dashboard::read_only(&file.path).map_err(|error| error.0);
+        let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => dashboard::read_only(&file.path).map_err(|error| error.0)?,
+            None => open()?,
         };
-        let looked = || -> rusqlite::Result<(Version, Option<Counts>)> {
-            // Before it is counted: what is written meanwhile is another version.
-            let commits = connection.query_row("PRAGMA data_version", [], |row| row.get(0))?;
-            let version = (commits, changed_at);
-            let is_known = self.version == Some(version) && self.counts.is_some();
-            Ok((version, if is_known { None } else { Some(counts(&connection)?) }))
+        let commits = |connection: &Connection| {
+            let commits = connection.query_row("PRAGMA data_version", [], |row| row.get(0));
+            commits.map_err(|error| error.to_string())
         };
-        let (version, counted) = looked().map_err(|error| error.to_string())?;
-        self.connection = Some(connection);
-        self.version = Some(version);
-        if let Some(counts) = counted {
-            self.counts = Some(counts);
+        // Before it is counted: what is written meanwhile is another version.
+        let mut version: Version = (commits(&connection)?, changed_at);
+        if self.version.is_some_and(|known| known.0 == version.0 && known.1 != version.1) {
+            // Where the file can only be read as immutable, SQLite would not look at it again.
+            connection = open()?;
+            version.0 = commits(&connection)?;
+        }
+        if self.version != Some(version) || self.counts.is_none() {
+            self.counts = Some(counts(&connection).map_err(|error| error.to_string())?);
+            self.version = Some(version);
             self.changed = true;
         }
+        self.connection = Some(connection);
         Ok(self.counts)
     }
 }
