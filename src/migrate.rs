@@ -20,6 +20,7 @@ mod report;
 pub(crate) mod row;
 pub(crate) mod runs;
 mod schema;
+pub(crate) mod single;
 pub(crate) mod source;
 pub(crate) mod stored;
 mod summaries;
