@@ -31,6 +31,7 @@ mod gate;
 mod harness;
 mod hostile_evidence;
 mod image;
+mod inprocess_writes;
 mod journeys;
 mod killed;
 mod lag_and_noise;
