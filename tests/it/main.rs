@@ -31,6 +31,7 @@ mod gate;
 mod harness;
 mod hostile_evidence;
 mod image;
+mod inprocess_writes;
 mod journal;
 mod journeys;
 mod killed;
