@@ -28,7 +28,11 @@ impl Follower {
         let status = Arc::new(AtomicU16::new(status));
         let answered = Arc::clone(&status);
         let upstream = Upstream::start(move |request| {
-            if request.method == "GET" { Reply::json("{}") } else { Reply::status(answered.load(Ordering::SeqCst)) }
+            if request.method == "GET" {
+                Reply::json("{}")
+            } else {
+                Reply::status(answered.load(Ordering::SeqCst))
+            }
         });
         Self { upstream: upstream.await, status }
     }
@@ -51,7 +55,8 @@ fn setup(from: &Upstream, to: &Upstream) -> Setup {
 }
 
 async fn writes(flipgate: &Flipgate, state: &str) -> Vec<Value> {
-    let target = if state.is_empty() { "/api/writes".to_owned() } else { format!("/api/writes?state={state}") };
+    let target =
+        if state.is_empty() { "/api/writes".to_owned() } else { format!("/api/writes?state={state}") };
     flipgate.admin_get(&target).await.json()["writes"].as_array().unwrap().clone()
 }
 
@@ -89,7 +94,10 @@ async fn a_write_goes_to_the_leader_and_then_as_it_is_to_the_follower() {
         assert!(first.headers.get(name).is_some(), "{name}");
         assert_eq!(first.headers.get(name), second.headers.get(name), "{name}");
     }
-    assert_eq!((first.headers.get("x-flipgate-role"), second.headers.get("x-flipgate-role")), (None, Some("follower")));
+    assert_eq!(
+        (first.headers.get("x-flipgate-role"), second.headers.get("x-flipgate-role")),
+        (None, Some("follower"))
+    );
     let metrics = flipgate.assert_outcomes(&[("skipped", 1)]).await;
     assert_eq!(metrics.sum("flipgate_outcomes_total", &[("reason", "write")]), 1.0);
     for (backend, result) in [("sqlite", "taken"), ("postgres", "delivered")] {
@@ -155,7 +163,11 @@ async fn while_the_follower_is_away_writes_wait_in_order_and_no_flip_leaves_them
     until(&flipgate, "pending", 6).await;
     let refused = flipgate.flip("postgres", true).await;
     assert_eq!(refused.status, 409);
-    assert!(refused.text().contains("POST /items") && refused.text().contains("pending"), "{}", refused.text());
+    assert!(
+        refused.text().contains("POST /items") && refused.text().contains("pending"),
+        "{}",
+        refused.text()
+    );
     assert_eq!(flipgate.primary().await, "sqlite");
     assert_eq!(flipgate.metrics().await.sum("flipgate_writes_pending", &[("backend", "postgres")]), 6.0);
     follower.answers(200);
@@ -239,7 +251,9 @@ async fn an_unknown_answer_leaves_a_write_in_doubt_and_the_leader_is_never_asked
     .await;
     let follower = Follower::start(200).await;
     let flipgate = setup(&leader, &follower.upstream).start().await;
-    for (target, status) in [("/items/cut", 502), ("/items/second", 502), ("/items/gateway", 504), ("/items/x", 502)] {
+    for (target, status) in
+        [("/items/cut", 502), ("/items/second", 502), ("/items/gateway", 504), ("/items/x", 502)]
+    {
         assert_eq!(flipgate.request("POST", target, &[], b"x").await.status, status, "{target}");
     }
     // Reading it back says that it was done.
@@ -256,7 +270,8 @@ async fn an_unknown_answer_leaves_a_write_in_doubt_and_the_leader_is_never_asked
     }
     until_delivered(&flipgate).await;
     assert_eq!(follower.bodies("/items/cut"), ["x"]);
-    for target in ["/items/cut", "/items/second", "/items/gateway", "/items/x", "/items/gone", "/items/there"] {
+    for target in ["/items/cut", "/items/second", "/items/gateway", "/items/x", "/items/gone", "/items/there"]
+    {
         assert_eq!(leader.requests(target).len(), 1, "{target}");
     }
 }
@@ -304,7 +319,10 @@ async fn what_cannot_be_journalled_is_sent_nowhere() {
         assert_eq!(flipgate.request("POST", "/items", coding, &[b'x'; 101]).await.status, 413);
     }
     for number in 0..3 {
-        assert_eq!(flipgate.request("POST", &format!("/items/{number}"), &[], &[b'x'; 100]).await.status, 200);
+        assert_eq!(
+            flipgate.request("POST", &format!("/items/{number}"), &[], &[b'x'; 100]).await.status,
+            200
+        );
     }
     let full = flipgate.request("POST", "/items/4", &[], b"x").await;
     assert_eq!((full.status, full.header("retry-after")), (503, Some("1")));
@@ -322,7 +340,8 @@ async fn what_cannot_be_journalled_is_sent_nowhere() {
 async fn nothing_of_a_request_can_be_read_on_disk() {
     let leader = Upstream::always(Reply::status(200)).await;
     let follower = Follower::start(503).await;
-    let flipgate = setup(&leader, &follower.upstream).environment("SYNC_SECRET", "sync-secret-1").start().await;
+    let flipgate =
+        setup(&leader, &follower.upstream).environment("SYNC_SECRET", "sync-secret-1").start().await;
     let headers = [("Authorization", "Bearer sync-secret-1"), ("Cookie", "session=cookie-secret-2")];
     flipgate.request("POST", "/items?token=query-secret-3", &headers, b"body-secret-4").await;
     until(&flipgate, "pending", 1).await;
