@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use sqlx::Connection as _;
 
 use crate::both_stores::{Library, NASTY, SCHEMA, Stores, encoded};
+use crate::client;
+use crate::harness::Setup;
 
 const SECRET: &str = "s3cret";
 const TOKEN: &str = "t0ken";
@@ -584,6 +586,77 @@ async fn an_older_library_is_completed() {
     both.assert_equal().await;
 }
 
+/// What the leader made of a write is made of it again, whatever the follower would have made of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_does_what_the_leader_did() {
+    let both = Both::of(&[SCHEMA, PLAIN]).await;
+    let item = |text: &str| json!([{"variant":"audio","text":text}]);
+    for backend in [&both.sqlite, &both.postgres] {
+        let effect = json!({"id":"web:other","revisions":{"audio":7}}).to_string();
+        let led = Write { effect: Some(effect.clone()), ..write(1) };
+        let request = ingest(json!({"video_id":"nnnnnnnnnnN","summary_variants":item("one")}));
+        let told = send(backend, &request, &led).await;
+        assert_eq!(told.effect.as_deref(), Some(effect.as_str()));
+        let request = ingest(json!({"video_id":"nnnnnnnnnnN","summary_variants":item("two")}));
+        let led = Write { effect: Some(effect), ..write(2) };
+        send(backend, &request, &led).await;
+        let effect = json!({"ids":["yt:aaaaaaaaaa2","gone"]}).to_string();
+        let led = Write { effect: Some(effect), ..write(3) };
+        assert_eq!(send(backend, &delete("kfByOR0_Kuw"), &led).await.body["deleted"], 2);
+        let refused =
+            send(backend, &ingest(json!({"video_id":"x","indexed_at":"2025-01-01"})), &write(4)).await;
+        assert_eq!(refused.status, 200, "only what was named is held");
+    }
+    let found = both.stores.json("/api/reports/web:other").await;
+    assert_eq!(
+        (found["video_id"].as_str(), found["summary"]["text"].as_str()),
+        (Some("nnnnnnnnnnN"), Some("two"))
+    );
+    let sql = "SELECT group_concat(revision || content) = '7two' FROM summary_variants WHERE video_id = 'nnnnnnnnnnN'";
+    assert_eq!(sqlite_rows(&both.library.path, sql), 1);
+    let sql =
+        "SELECT count(*) FROM flipgate_tombstones WHERE id IN ('yt:aaaaaaaaaa2', 'gone', 'yt:kfbyor0_kuw')";
+    assert_eq!(sqlite_rows(&both.library.path, sql), 3);
+    assert_eq!(rows(&both.stores.url, "SELECT count(*) FROM tombstones WHERE NOT named").await, 3);
+    both.assert_equal().await;
+}
+
+/// Through a running flipgate that sends writes to its leader alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_writes_through_flipgate() {
+    let library = Library::of(&[SCHEMA, PLAIN]);
+    let stores = Stores::of(&library.path).await;
+    let sqlite = format!("sqlite:{}", library.path.display());
+    let flipgate = Setup::with_config(&sqlite, &stores.url, "[writes]\nmode = \"primary\"\n")
+        .environment("SYNC_SECRET", SECRET)
+        .environment("INGEST_TOKEN", TOKEN)
+        .start()
+        .await;
+    let payload = json!({"video_id":"nnnnnnnnnnN","title":"New"}).to_string();
+    for coding in
+        [&[("X-INGEST-TOKEN", TOKEN)][..], &[("X-INGEST-TOKEN", TOKEN), ("Transfer-Encoding", "chunked")]]
+    {
+        let answer = client::request(flipgate.proxy, "POST", "/ingest/report", coding, payload.as_bytes())
+            .await
+            .unwrap();
+        assert_eq!((answer.status, answer.json()), (200, json!({"upserted":1,"summaries_upserted":0})));
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+    }
+    assert_eq!(flipgate.get("/api/reports/nnnnnnnnnnN").await.json()["title"], "New");
+    let bearer = format!("Bearer {SECRET}");
+    for (target, status) in
+        [("/api/delete/yt%3AnnnnnnnnnnN", 200), ("/api/delete/nnnnnnnnnnN", 404), ("/api/delete/_", 404)]
+    {
+        let headers = [("Authorization", bearer.as_str())];
+        let answer = client::request(flipgate.proxy, "DELETE", target, &headers, b"").await.unwrap();
+        assert_eq!(answer.status, status, "{target} {}", answer.text());
+        let answer = client::request(flipgate.proxy, "DELETE", target, &[], b"").await.unwrap();
+        assert_eq!(answer.status, 401, "{target}");
+    }
+    assert_eq!(flipgate.get("/api/reports/nnnnnnnnnnN").await.status, 404);
+    assert_eq!(sqlite_rows(&library.path, "SELECT count(*) FROM content"), 2);
+}
+
 /// A request about one of few records, so that they meet each other in every order.
 fn random(random: &mut fastrand::Rng) -> Request {
     const NAMES: [&str; 10] = [
@@ -650,7 +723,7 @@ async fn random_writes_leave_both_stores_the_same() {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut both = Both::of(&[SCHEMA, NASTY, PLAIN]).await;
     let mut counts = std::collections::BTreeMap::new();
-    for round in 0..300 {
+    for round in 0..160 {
         let request = random(&mut rng);
         if rng.bool() {
             // The other one leads.
@@ -662,6 +735,6 @@ async fn random_writes_leave_both_stores_the_same() {
             both.assert_equal().await;
         }
     }
-    assert!(counts[&200] > 100 && counts.keys().all(|status| [200, 404, 409].contains(status)), "{counts:?}");
+    assert!(counts[&200] > 50 && counts.keys().all(|status| [200, 404, 409].contains(status)), "{counts:?}");
     both.stores.everything().await;
 }
