@@ -206,6 +206,12 @@ impl Journal {
         !self.parts.config.routes.is_empty()
     }
 
+    /// Whether any do, or did and have not ended: else nobody need hear of it.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.mirrors() || self.bytes() > 0
+    }
+
     /// The route by which a request is journalled, if it is.
     #[must_use]
     pub fn route(&self, method: &Method, path: &str) -> Option<Matched<'_>> {

@@ -66,4 +66,5 @@ mod verify;
 mod watch;
 mod who_wins;
 mod wire;
+mod write_reads;
 mod write_rig;
