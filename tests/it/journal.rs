@@ -436,3 +436,15 @@ async fn a_write_that_names_more_than_can_be_locked_waits_for_all_and_all_wait_f
     until_delivered(&flipgate).await;
     assert_eq!(follower.bodies("/items/7").last().map(String::as_str), Some("after"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_with_more_slashes_than_it_needs_goes_to_both_as_it_is() {
+    let leader = Upstream::always(Reply::status(200)).await;
+    let follower = Follower::start(200).await;
+    let flipgate = setup(&leader, &follower.upstream).start().await;
+    for target in ["//items", "/items/"] {
+        assert_eq!(flipgate.request("POST", target, &[], b"x").await.status, 200);
+        until_delivered(&flipgate).await;
+        assert_eq!((leader.requests(target).len(), follower.bodies(target).len()), (1, 1), "{target}");
+    }
+}
