@@ -20,7 +20,8 @@ const COUNTS: &str = "SELECT count(*), count(*) FILTER (WHERE subcategories_json
     FROM content";
 const DEAD: &str = "SELECT t.id, CASE WHEN t.named THEN t.video_id END FROM \
         (SELECT * FROM tombstones ORDER BY deleted_at DESC LIMIT $1) t \
-    WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = t.id OR (t.named AND c.video_id = t.video_id))";
+    WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = t.id \
+        OR (t.named AND (c.id IN (t.video_id, 'yt:' || t.video_id) OR c.video_id = t.video_id)))";
 
 /// The database on one side.
 pub(super) struct Database {
