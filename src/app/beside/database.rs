@@ -16,8 +16,8 @@ const TOMBSTONES: i64 = 10_000;
 const VERSION: &str = "SELECT concat_ws(' ', (SELECT max(deleted_at) FROM tombstones), \
     (SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_all_tables WHERE relid = 'content'::regclass), \
     pg_relation_filenode('content'))";
-const COUNTS: &str = "SELECT count(*), count(*) FILTER (WHERE subcategories_json::text LIKE '%subcategories%') \
-    FROM content";
+const COUNTS: &str = r#"SELECT count(*), count(*) FILTER (WHERE subcategories_json::text LIKE '%"subcategories": ["%')
+    FROM content"#;
 const DEAD: &str = "SELECT t.id, CASE WHEN t.named THEN t.video_id END FROM \
         (SELECT * FROM tombstones ORDER BY deleted_at DESC LIMIT $1) t \
     WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = t.id \

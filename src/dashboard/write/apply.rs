@@ -264,7 +264,8 @@ fn deleted<P>(records: &[Named<P>]) -> Made {
     if records.is_empty() {
         return Made::refused(StatusCode::NOT_FOUND, "no record has this id or video_id");
     }
-    let ids = records.iter().map(|record| record.id.clone()).collect();
+    // One without an id is in no other store.
+    let ids = records.iter().map(|record| record.id.clone()).filter(|id| !id.is_empty()).collect();
     let video = |record: &Named<P>| Some((record.id.clone(), record.video_id.clone()?));
     let videos = records.iter().filter_map(video).collect();
     Made {
