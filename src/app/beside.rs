@@ -107,7 +107,7 @@ impl Beside {
         Some(Found { side: database.side(), event: DataEvent::Backwards, what })
     }
 
-    /// Looks for records in the files that were deleted from PostgreSQL, where either changed.
+    /// Looks for records that were deleted from PostgreSQL, in the files and in itself, where either changed.
     async fn look_for_dead(
         &self,
         database: &mut Database,
@@ -126,8 +126,14 @@ impl Beside {
             files.get_mut(Side::To).changed(due.to);
             return Some((files, back, Vec::new()));
         };
+        let (side, name) = (database.side(), database.name());
+        let ids = bounded(database.returned()).await;
+        let ids = ids.map(|ids| back.get_mut(side).judge(ids, Instant::now())).unwrap_or_default();
+        let in_database = (!ids.is_empty()).then(|| told(&ids, &name));
         let looking = tokio::task::spawn_blocking(move || {
-            let mut found = Vec::new();
+            let event = DataEvent::Resurrected;
+            let mut found: Vec<Found> =
+                in_database.map(|what| Found { side, event, what }).into_iter().collect();
             for side in Side::BOTH {
                 let file = files.get_mut(side);
                 let Some(there) = file.those_of(&dead) else {
@@ -137,7 +143,7 @@ impl Beside {
                 let ids = back.get_mut(side).judge(there, Instant::now());
                 if !ids.is_empty() {
                     let what = told(&ids, &file.name());
-                    found.push(Found { side, event: DataEvent::Resurrected, what });
+                    found.push(Found { side, event, what });
                 }
             }
             (files, back, found)

@@ -45,7 +45,7 @@ pub struct InProcess {
     store: Store,
     state: RwLock<State>,
     writer: Writer,
-    /// Deletes made or tried.
+    /// Deletes made or tried by who may.
     deletes: AtomicU64,
 }
 
@@ -159,7 +159,7 @@ impl InProcess {
             let answered = Answered { answer, sent: Instant::now() };
             return Ok(Written { answered, effect: None, is_final: true });
         };
-        if write::deletes(&head.method, head.uri.path()) {
+        if self.writer.deletes(&asked(&head, &body)) {
             // Before it is made, so that no look comes between.
             self.deletes.fetch_add(1, Ordering::SeqCst);
         }

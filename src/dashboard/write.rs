@@ -22,7 +22,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 
 use self::payload::Ingest;
-pub(crate) use self::request::{deletes, takes};
+pub(crate) use self::request::takes;
 use crate::config::WriteSecrets;
 
 /// A write as it came.
@@ -131,6 +131,12 @@ impl Writer {
                 Store::Postgres(writer) => writer.write(&change, &stamp).await,
             },
         }
+    }
+
+    /// Whether a request will be taken for a delete: one that is refused removes nothing.
+    pub(crate) fn deletes(&self, asked: &Asked<'_>) -> bool {
+        let path = asked.target.split('?').next().unwrap_or_default();
+        request::deletes(asked.method, path) && request::read(asked, &self.secrets).is_ok()
     }
 
     /// What became of the write with this id; one that was not applied never will be.

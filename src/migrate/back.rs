@@ -195,8 +195,8 @@ impl Run<'_> {
         let failed = |error: sqlx::Error| MigrateError(self.source.explain(&error));
         let sql = "SELECT t.id, CASE WHEN t.named THEN t.video_id END, \
                       floor(extract(epoch FROM t.deleted_at) * 1000000)::bigint FROM tombstones t \
-                   WHERE NOT EXISTS (SELECT 1 FROM content c \
-                      WHERE c.id = t.id OR (t.named AND c.video_id = t.video_id)) ORDER BY t.id";
+                   WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = t.id OR (t.named AND \
+                      (c.id IN (t.video_id, 'yt:' || t.video_id) OR c.video_id = t.video_id))) ORDER BY t.id";
         let mut rows = sqlx::query_as::<_, (String, Option<String>, i64)>(sql).fetch(&mut self.reader);
         while let Some((id, video, deleted_at)) = rows.try_next().await.map_err(failed)? {
             let (library, name) = (self.library.take(), id.clone());

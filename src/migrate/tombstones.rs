@@ -68,7 +68,8 @@ pub(crate) async fn buried(connection: &mut PgConnection, records: &[Record]) ->
             FROM a JOIN tombstones t ON t.id = a.id WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = t.id) \
          UNION ALL SELECT a.record, floor(extract(epoch FROM t.deleted_at) * 1000000)::bigint, 1 \
             FROM a JOIN tombstones t ON t.named AND t.video_id IN (a.video, regexp_replace(a.id, '^yt:', '')) \
-            WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = t.id OR c.video_id = t.video_id) \
+            WHERE NOT EXISTS (SELECT 1 FROM content c \
+                WHERE c.id IN (t.id, t.video_id, 'yt:' || t.video_id) OR c.video_id = t.video_id) \
          UNION ALL SELECT a.record, 0::bigint, 2 FROM a JOIN tombstones t ON t.video_id = a.video AND NOT t.named \
             WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.video_id = t.video_id)",
     )

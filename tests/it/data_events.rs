@@ -162,6 +162,16 @@ async fn deleted_records_that_are_back_begin_an_epoch() {
     execute(&postgres, both).await;
     library.execute("UPDATE content SET title = 'again' WHERE id = 'yt:back0000000'", []).unwrap();
     assert_eq!(counted(&flipgate, "postgres").await, [0.0; 3]);
+    // One that was deleted and that somebody writes into PostgreSQL again.
+    execute(
+        &postgres,
+        "CREATE TABLE kept AS SELECT id, video_id, title FROM content WHERE id LIKE 'yt:%' LIMIT 1",
+    )
+    .await;
+    execute(&postgres, "DELETE FROM content WHERE id = (SELECT id FROM kept)").await;
+    wait_until("it is noticed", async || counted(&flipgate, "postgres").await[1] == 1.0).await;
+    execute(&postgres, "INSERT INTO content (id, video_id, title) SELECT * FROM kept").await;
+    wait_until("it is back", async || counted(&flipgate, "postgres").await[2] == 1.0).await;
 }
 
 async fn execute(postgres: &str, sql: &'static str) {

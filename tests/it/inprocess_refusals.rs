@@ -127,6 +127,8 @@ async fn requests_that_cannot_be_meant_change_nothing() {
     let bearer = format!("Bearer {SECRET}");
     for (method, target, body, status) in [
         (Method::DELETE, "/api/delete/%20", "", 400),
+        (Method::DELETE, "/api/delete/%00", "", 400),
+        (Method::DELETE, "/api/delete/a%ff", "", 400),
         (Method::DELETE, "/api/delete/", "", 501),
         (Method::DELETE, "/api/delete/a/b", "", 501),
         (Method::POST, "/api/delete", "", 400),

@@ -276,19 +276,3 @@ async fn a_client_writes_through_flipgate() {
     assert_eq!(flipgate.get("/api/reports/nnnnnnnnnnN").await.status, 404);
     assert_eq!(sqlite_rows(&library.path, "SELECT count(*) FROM content"), 2);
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_a_tombstone_stood_against_is_applied_once_that_is_gone() {
-    let both = Both::of(&[SCHEMA, PLAIN]).await;
-    let backend = &both.sqlite;
-    assert_eq!(send(backend, &delete("aaaaaaaaaa2"), &write(1)).await.status, 200);
-    let older = ingest(json!({"video_id":"aaaaaaaaaa2","title":"back","indexed_at":"2026-11-25T20:00:00Z"}));
-    assert_eq!(send(backend, &older, &write(2)).await.status, 409);
-    let library = rusqlite::Connection::open(&both.library.path).unwrap();
-    library.execute("DELETE FROM flipgate_tombstones", []).unwrap();
-    // What an operator's retry sends.
-    for _ in 0..2 {
-        assert_eq!(send(backend, &older, &write(2)).await.status, 200);
-    }
-    assert_eq!(sqlite_rows(&both.library.path, "SELECT count(*) FROM content WHERE title = 'back'"), 1);
-}

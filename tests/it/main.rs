@@ -31,6 +31,7 @@ mod gate;
 mod harness;
 mod hostile_evidence;
 mod image;
+mod inprocess_deletes;
 mod inprocess_random;
 mod inprocess_refusals;
 mod inprocess_writes;

@@ -16,11 +16,15 @@ const TOMBSTONES: i64 = 10_000;
 const VERSION: &str = "SELECT concat_ws(' ', (SELECT max(deleted_at) FROM tombstones), \
     (SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_all_tables WHERE relid = 'content'::regclass), \
     pg_relation_filenode('content'))";
-const COUNTS: &str = "SELECT count(*), count(*) FILTER (WHERE subcategories_json::text LIKE '%subcategories%') \
-    FROM content";
+const COUNTS: &str = r#"SELECT count(*), count(*) FILTER (WHERE subcategories_json::text LIKE '%"subcategories": ["%')
+    FROM content"#;
 const DEAD: &str = "SELECT t.id, CASE WHEN t.named THEN t.video_id END FROM \
         (SELECT * FROM tombstones ORDER BY deleted_at DESC LIMIT $1) t \
-    WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = t.id OR (t.named AND c.video_id = t.video_id))";
+    WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = t.id \
+        OR (t.named AND (c.id IN (t.video_id, 'yt:' || t.video_id) OR c.video_id = t.video_id)))";
+/// A write through flipgate that brings a record back clears its tombstone.
+const RETURNED: &str = "SELECT t.id FROM (SELECT * FROM tombstones ORDER BY deleted_at DESC LIMIT $1) t \
+    JOIN content c ON c.id = t.id WHERE NOT t.named";
 
 /// The database on one side.
 pub(super) struct Database {
@@ -85,7 +89,7 @@ impl Database {
             Err(error) => return Err(self.failed(connection, &error).await),
         }
         let went_back = self.counts.and_then(|now| self.course.judge(now, own, false));
-        Ok(went_back.map(|what| format!("PostgreSQL {} went back: {what}", self.target.name())))
+        Ok(went_back.map(|what| format!("{} went back: {what}", self.name())))
     }
 
     /// The records deleted last that are not there again.
@@ -103,6 +107,26 @@ impl Database {
             }
             Err(error) => Err(self.failed(connection, &error).await),
         }
+    }
+
+    /// Of the records deleted last those that somebody wrote into it again.
+    ///
+    /// # Errors
+    /// As [`Database::look`].
+    pub(super) async fn returned(&mut self) -> Result<Vec<String>, String> {
+        let mut connection = self.connect().await?;
+        let found = sqlx::query_scalar(RETURNED).bind(TOMBSTONES).fetch_all(&mut connection).await;
+        match found {
+            Ok(found) => {
+                self.connection = Some(connection);
+                Ok(found)
+            }
+            Err(error) => Err(self.failed(connection, &error).await),
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        format!("PostgreSQL {}", self.target.name())
     }
 
     /// Taken from its place for as long as it is used: one whose query was given up is not used again.

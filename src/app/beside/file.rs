@@ -27,6 +27,9 @@ pub(super) struct Library {
     changed: bool,
 }
 
+/// Whether a record has a subcategory: an empty list is nothing that could be lost.
+const CURATED: &str = r#"replace(subcategories_json, ' ', '') LIKE '%"subcategories":["%'"#;
+
 /// SQLite's count of other connections' commits, and when the disk says that the file changed.
 type Version = (i64, Option<SystemTime>);
 
@@ -116,7 +119,7 @@ impl Library {
 
 fn counts(connection: &Connection) -> rusqlite::Result<Counts> {
     let has = |column: &str| has(connection, column);
-    let curated = if has("subcategories_json")? { "subcategories_json LIKE '%subcategories%'" } else { "0" };
+    let curated = if has("subcategories_json")? { CURATED } else { "0" };
     // A T between date and time sorts after a space.
     let latest = |column: &str| -> rusqlite::Result<String> {
         Ok(if has(column)? { format!("max(replace({column}, 'T', ' '))") } else { "NULL".to_owned() })
@@ -171,4 +174,24 @@ fn there(connection: &Connection, dead: &[Dead]) -> rusqlite::Result<Vec<String>
         found_ids.contains(&dead.id) || dead.video.as_ref().is_some_and(by_name)
     };
     Ok(dead.iter().filter(is_there).map(|dead| dead.id.clone()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_curated_if_it_has_a_subcategory() {
+        let library = Connection::open_in_memory().unwrap();
+        let document =
+            |list: &str| format!(r#"{{"categories": [{{"category": "A", "subcategories": {list}}}]}}"#);
+        library.execute("CREATE TABLE content (subcategories_json TEXT)", []).unwrap();
+        for (text, curated) in
+            [(document("[]"), 0), ("{}".into(), 0), (document("[ \"b\"]"), 1), (document("[\"b\"]"), 1)]
+        {
+            library.execute("DELETE FROM content", []).unwrap();
+            library.execute("INSERT INTO content VALUES (?1)", [&text]).unwrap();
+            assert_eq!(counts(&library).unwrap().curated, curated, "{text}");
+        }
+    }
 }

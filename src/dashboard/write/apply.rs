@@ -18,18 +18,28 @@ use crate::migrate::row::Table;
 /// What ids begin with.
 const PREFIX: &str = "yt:";
 
+/// Why a follower does not take a change of a record.
+const MISSING: &str =
+    "this store does not have the record, which the other one has changed; run `flipgate migrate`";
+
 /// What the leader made of a write, for the follower to make the same of it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Effect {
     /// The record ingested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<String>,
+    /// Whether that was there before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    known: bool,
     /// The revision of each variant that named none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     revisions: BTreeMap<String, i32>,
     /// The records deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ids: Vec<String>,
+    /// The videos of those that had one, by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    videos: BTreeMap<String, String>,
 }
 
 /// Applies a change, or gives back what was answered before.
@@ -60,8 +70,12 @@ async fn ingest<S: Session>(
     told: &Effect,
 ) -> Result<Made, Failure> {
     session.lock(&folded(&payload.video_id)).await?;
-    let (id, video_id) = match find(session, payload, told).await? {
+    let found = find(session, payload, told).await?;
+    let known = found.is_some();
+    let (id, video_id) = match found {
         Some(found) => update(session, found, payload, stamp).await?,
+        // A new one would be the payload and nothing else of what the leader has: no curated subcategories, for one.
+        None if told.known => return Ok(Made::refused(StatusCode::CONFLICT, MISSING)),
         None => {
             let id = told.id.clone().unwrap_or_else(|| format!("{PREFIX}{}", payload.video_id));
             if let Some(refused) = rise(session, &id, payload, stamp).await? {
@@ -74,7 +88,7 @@ async fn ingest<S: Session>(
             (id, payload.video_id.clone())
         }
     };
-    let mut effect = Effect { id: Some(id.clone()), ..Effect::default() };
+    let mut effect = Effect { id: Some(id.clone()), known, ..Effect::default() };
     for variant in &payload.variants {
         let wanted = variant.revision.or_else(|| told.revisions.get(&variant.name).copied());
         let (revision, is_latest) = summarise(session, &video_id, variant, wanted, stamp).await?;
@@ -146,7 +160,8 @@ async fn rise<S: Session>(
         return Ok(Some(Made::refused(
             StatusCode::CONFLICT,
             &format!(
-                "{} was deleted at {when}; only a newer indexed_at or `flipgate tombstones clear {}` brings it back",
+                "{} was deleted at {when}; only a newer indexed_at or `flipgate tombstones clear {}`, with --sqlite for a \
+                 library that flipgate writes, brings it back",
                 stone.id, stone.id
             ),
         )));
@@ -177,7 +192,7 @@ async fn summarise<S: Session>(
             return Ok((*number, *number == highest));
         }
         if wanted.is_some() {
-            record::say(&mut found.row, variant);
+            record::say(&mut found.row, variant, stamp.at);
             session.update(Table::Variants, found.place, &found.row).await?;
             return Ok((*number, *number == highest));
         }
@@ -189,18 +204,24 @@ async fn summarise<S: Session>(
     row.put("is_latest", Cell::Integer(i64::from(is_latest)));
     if is_latest {
         for (_, found) in &mut revisions {
-            outdate(session, found).await?;
+            outdate(session, found, stamp).await?;
         }
     }
     session.insert(Table::Variants, &row).await?;
     Ok((number, is_latest))
 }
 
-async fn outdate<S: Session>(session: &mut S, found: &mut Found<S::Place>) -> Result<(), Failure> {
+async fn outdate<S: Session>(
+    session: &mut S,
+    found: &mut Found<S::Place>,
+    stamp: &Stamp,
+) -> Result<(), Failure> {
     if *found.row.cell("is_latest") == Cell::Integer(0) {
         return Ok(());
     }
     found.row.put("is_latest", Cell::Integer(0));
+    // Else an older copy of the row looks like a change of it.
+    found.row.put("updated_at", record::text(&spelt(stamp.at)));
     session.update(Table::Variants, found.place, &found.row).await
 }
 
@@ -212,7 +233,7 @@ async fn delete<S: Session>(
 ) -> Result<Made, Failure> {
     session.lock(&folded(name)).await?;
     let bare = name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
-    let mut ids = told.ids;
+    let Effect { mut ids, mut videos, .. } = told;
     ids.push(name.to_owned());
     let records = session.named(&ids, &[name.to_owned(), bare.clone()]).await?;
     ids.pop();
@@ -230,7 +251,8 @@ async fn delete<S: Session>(
     // What the leader had and this store did not must not come here either.
     for id in ids {
         if !stones.iter().any(|stone| stone.id == id) {
-            stones.push(gone(id, Some(bare.clone())));
+            let video_id = videos.remove(&id);
+            stones.push(gone(id, video_id.or_else(|| Some(bare.clone()))));
         }
     }
     if stones.is_empty() {
@@ -244,11 +266,14 @@ fn deleted<P>(records: &[Named<P>]) -> Made {
     if records.is_empty() {
         return Made::refused(StatusCode::NOT_FOUND, "no record has this id or video_id");
     }
-    let ids = records.iter().map(|record| record.id.clone()).collect();
+    // One without an id is in no other store.
+    let ids = records.iter().map(|record| record.id.clone()).filter(|id| !id.is_empty()).collect();
+    let video = |record: &Named<P>| Some((record.id.clone(), record.video_id.clone()?));
+    let videos = records.iter().filter_map(video).collect();
     Made {
         status: StatusCode::OK,
         answer: json!({ "success": true, "deleted": records.len() }).to_string(),
-        effect: Some(Effect { ids, ..Effect::default() }.text()),
+        effect: Some(Effect { ids, videos, ..Effect::default() }.text()),
     }
 }
 

@@ -36,7 +36,8 @@ pub(super) fn change(row: &mut Row, ingest: &Ingest) -> bool {
             changed = true;
         }
     };
-    if row.cell("video_id").plain().unwrap_or_default().is_empty() {
+    // What PostgreSQL cannot hold names no video there, and so its summaries could not be stored.
+    if row.cell("video_id").clean_text().unwrap_or_default().is_empty() {
         put(row, "video_id", text(&ingest.video_id));
     }
     for (column, cell) in &ingest.cells {
@@ -59,12 +60,13 @@ pub(super) fn revision(video_id: &str, variant: &Variant, number: i32, at: DateT
     row.put("variant_type", text(&variant.name));
     row.put("revision", Cell::Integer(i64::from(number)));
     row.put("created_at", text(&spelt(at)));
-    say(&mut row, variant);
+    say(&mut row, variant, at);
     row
 }
 
 /// Gives a revision what a variant says.
-pub(super) fn say(row: &mut Row, variant: &Variant) {
+pub(super) fn say(row: &mut Row, variant: &Variant, at: DateTime<Utc>) {
+    row.put("updated_at", text(&spelt(at)));
     row.put("content", text(&variant.body));
     row.put("raw_payload", text(&variant.raw));
 }

@@ -1,13 +1,14 @@
 //! Requests of the write API: which change, by whom.
 
 use http::Method;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::members::Members;
 use super::payload::Ingest;
 use super::{Asked, Change, Refusal, access};
 use crate::config::WriteSecrets;
-use crate::dashboard::request::{Parameters, segment};
+use crate::dashboard::request::Parameters;
 
 /// Bytes of a name, which an index of PostgreSQL has to hold.
 const MOST_NAME_BYTES: usize = 1000;
@@ -26,7 +27,7 @@ pub(crate) fn takes(method: &Method, path: &str) -> bool {
 }
 
 /// Whether a request of the write API removes records.
-pub(crate) fn deletes(method: &Method, path: &str) -> bool {
+pub(super) fn deletes(method: &Method, path: &str) -> bool {
     match Route::of(method, path) {
         Some(Route::Delete | Route::DeleteNamed(_)) => true,
         Some(Route::Ingest) | None => false,
@@ -48,7 +49,8 @@ pub(super) fn read(asked: &Asked<'_>, secrets: &WriteSecrets) -> Result<Change, 
         }
         Some(Route::DeleteNamed(raw)) => {
             access::delete(asked.headers, secrets)?;
-            named(segment(raw).unwrap_or_default())
+            let name = percent_decode_str(raw).decode_utf8();
+            named(name.map_err(|_| Refusal::bad("id should be UTF-8, percent-encoded"))?.into_owned())
         }
     }
 }

@@ -117,6 +117,6 @@ pub(super) trait Session: Send {
     /// Takes tombstones away.
     fn clear(&mut self, stones: &[Tombstone]) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Writes tombstones, over those of the same ids.
+    /// Writes tombstones, over those of the same ids; one by name says nothing of what a former one knows of a record.
     fn bury(&mut self, stones: &[Tombstone], by: &str) -> impl Future<Output = Result<(), Failure>> + Send;
 }

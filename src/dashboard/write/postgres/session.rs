@@ -166,8 +166,10 @@ impl Session for Open<'_> {
         let sql = "INSERT INTO tombstones (id, video_id, deleted_at, deleted_by, named) \
             SELECT a.id, a.video_id, a.at::timestamptz, $4, a.named \
             FROM unnest($1::text[], $2::text[], $3::text[], $5::boolean[]) AS a(id, video_id, at, named) \
-            ON CONFLICT (id) DO UPDATE SET video_id = excluded.video_id, deleted_at = excluded.deleted_at, \
-                deleted_by = excluded.deleted_by, named = excluded.named";
+            ON CONFLICT (id) DO UPDATE SET deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by, \
+                video_id = CASE WHEN excluded.named THEN coalesce(tombstones.video_id, excluded.video_id) \
+                    ELSE excluded.video_id END, \
+                named = excluded.named AND tombstones.named";
         let at = |stone: &Tombstone| DateTime::from_timestamp_micros(stone.deleted_at).map(spelt);
         sqlx::query(sql)
             .bind(stones.iter().map(|stone| stone.id.as_str()).collect::<Vec<_>>())

@@ -290,8 +290,12 @@ impl Session for Open {
     }
 
     async fn bury(&mut self, stones: &[Tombstone], by: &str) -> Result<(), Failure> {
-        let sql = "INSERT OR REPLACE INTO flipgate_tombstones (id, video_id, deleted_at, deleted_by, named) \
-            VALUES (?1, ?2, ?3, ?4, ?5)";
+        let sql = "INSERT INTO flipgate_tombstones (id, video_id, deleted_at, deleted_by, named) \
+            VALUES (?1, ?2, ?3, ?4, ?5) \
+            ON CONFLICT (id) DO UPDATE SET deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by, \
+                video_id = CASE WHEN excluded.named THEN coalesce(video_id, excluded.video_id) \
+                    ELSE excluded.video_id END, \
+                named = excluded.named AND named";
         for stone in stones {
             let at = DateTime::from_timestamp_micros(stone.deleted_at).map(spelt);
             let values = params![stone.id, stone.video_id, at, by, stone.named];
