@@ -22,6 +22,8 @@ use self::body::{AnswerBody, RequestBody};
 
 /// A header that every request sent on carries; a request that arrives with it has come round in a loop.
 pub const LOOP_MARK: &str = "x-flipgate-loop";
+/// The same for every try of a journalled write.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Tells a backend that its answer goes to no client.
 pub const ROLE_HEADER: &str = "x-flipgate-role";
 
@@ -212,6 +214,12 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
             let answered = self.ask(ask).await?;
             Ok(Written { answered, effect: None, is_final: false })
         })
+    }
+
+    /// The answer to a write whose head alone says that it is refused: nothing of it need be taken in.
+    fn refuses(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Answer> {
+        let _ = (method, path, headers);
+        None
     }
 
     /// Whether it keeps the ids of the writes it applied, so that [`Backend::settle`] can tell.

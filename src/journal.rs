@@ -4,6 +4,7 @@
 
 mod answer;
 pub mod book;
+pub mod collecting;
 mod courier;
 mod disk;
 mod doubt;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
 
 use self::book::{Book, Entry, Space};
+use self::collecting::Collecting;
 use self::disk::{Disk, Kept};
 use self::locks::KeyLocks;
 use self::request::Request;
@@ -136,6 +138,7 @@ pub struct Journal {
     sealer: Sealer,
     book: Book,
     space: Arc<Space>,
+    collecting: Arc<Collecting>,
     locks: Arc<KeyLocks>,
     /// Held by each write while it is with the leader; a flip waits for all of them, and keeps new ones out.
     turnstile: Arc<RwLock<()>>,
@@ -188,6 +191,7 @@ impl Journal {
             sealer,
             book: Book::default(),
             space,
+            collecting: Collecting::new(parts.config.bytes, parts.config.body),
             locks: Arc::default(),
             turnstile: Arc::default(),
             moved: watch::Sender::new(0),
@@ -197,6 +201,12 @@ impl Journal {
             journal.restore(kept);
         }
         let journal = Arc::new(journal);
+        if journal.is_in_use() && !journal.mirrors() {
+            tracing::warn!(
+                "writes no longer go to both backends, and some of before are in one only: they are delivered, and may come \
+                 after newer ones of the same record; GET /api/writes lists them"
+            );
+        }
         journal.take_up_doubts();
         Ok(journal)
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
-use http::{Method, Response, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::sync::RwLock;
 
@@ -28,8 +28,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const MOST_BODY: usize = 8 * 1024 * 1024;
 /// Who asked for a write that was not journalled.
 const CLIENT: &str = "client";
-/// How long ids of writes are kept that nobody will ask for again.
-const KEPT: TimeDelta = TimeDelta::hours(1);
+/// How long ids of writes are kept that nobody here will ask for again; another flipgate may write to the store, too.
+const KEPT: TimeDelta = TimeDelta::days(7);
 
 /// Which store.
 #[derive(Clone)]
@@ -195,6 +195,11 @@ impl Backend for InProcess {
 
     fn write<'a>(&'a self, ask: Ask, write: &'a Write) -> Writing<'a> {
         Box::pin(self.written(ask, || Ok(stamp(write))))
+    }
+
+    fn refuses(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Answer> {
+        let made = self.writer.refuses(method, path, headers)?;
+        Some(document(made.status, made.answer))
     }
 
     fn remembers(&self) -> bool {

@@ -16,7 +16,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::body::{AnswerBody, Progress, RequestBody};
 use super::pool::{Lease, Manner, Place, Pool};
-use super::{Answer, Answered, Ask, AskError, Asking, Backend};
+use super::{Answer, Answered, Ask, AskError, Asking, Backend, IDEMPOTENCY_KEY};
 
 /// How long a connect, with its TLS handshake, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -133,7 +133,10 @@ impl Upstream {
 
     async fn send(&self, ask: &Ask, body: RequestBody, place: Place) -> Result<Answer, AskError> {
         let mut request = self.prepared(ask, body);
-        if let Some(sender) = self.pool.reuse() {
+        // A server may close a connection that it kept just when a request is sent on it: of a journalled write nobody could
+        // tell whether it was done.
+        let is_journalled = !ask.head.repeatable && ask.head.headers.contains_key(IDEMPOTENCY_KEY);
+        if let Some(sender) = self.pool.reuse().filter(|_| !is_journalled) {
             match self.send_reused(sender, request, ask).await? {
                 Sent::Answered(sender, response) => return Ok(self.answer(sender, response, place)),
                 Sent::Not(again) => request = *again,

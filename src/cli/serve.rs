@@ -17,8 +17,9 @@ use crate::telemetry;
   flipgate serve --sqlite sqlite:library.db --postgres postgres://user@db/library
   flipgate serve --from mysql=http://127.0.0.1:1 --to postgres=http://127.0.0.1:2 --config flipgate.toml
 
-Each flag but NAME=URL pairs also has a FLIPGATE_ variable (FLIPGATE_LISTEN, …); DATABASE_URL and READ_FROM_POSTGRES
-are honoured. Mirroring writes is not built yet.")]
+Each flag but NAME=URL pairs also has a FLIPGATE_ variable (FLIPGATE_LISTEN, …); DATABASE_URL, READ_FROM_POSTGRES,
+DUAL_WRITE_MODE, SYNC_SECRET and INGEST_TOKEN are honoured. Writes on the allow-list go to both stores; with --state
+(several replicas) they go to the leader only.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     flags: ConfigFlags,

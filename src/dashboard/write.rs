@@ -139,6 +139,11 @@ impl Writer {
         request::deletes(asked.method, path) && request::read(asked, &self.secrets).is_ok()
     }
 
+    /// What is answered to who may not write, before anything of the write is read.
+    pub(crate) fn refuses(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Made> {
+        request::allows(method, path, headers, &self.secrets).err().map(Refusal::made)
+    }
+
     /// What became of the write with this id; one that was not applied never will be.
     pub(crate) async fn settle(&self, id: &str) -> Result<Fate, WriteError> {
         match &self.store {

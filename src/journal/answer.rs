@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 
@@ -41,17 +41,13 @@ pub(super) async fn judge(written: Result<Written, AskError>, deletes: bool, pat
     match written {
         Ok(Written { answered, effect, is_final }) => {
             let status = answered.answer.status();
-            let (verdict, answer) = match tokio::time::timeout(patience, begun(answered.answer)).await {
-                Ok(Ok((_, true))) => {
+            let (verdict, answer) = match begun(answered.answer, patience).await {
+                Ok((_, true)) => {
                     let error = "its answer is another answer's beginning".to_owned();
                     (Verdict::Unknown(error.clone()), Err(AskError::Reset(error)))
                 }
-                Ok(Ok((answer, false))) => (by_status(status, deletes), Ok(answer)),
-                Ok(Err(error)) => (Verdict::Unknown(error.to_string()), Err(error)),
-                Err(_) => {
-                    let error = AskError::Timeout(patience);
-                    (Verdict::Unknown(error.to_string()), Err(error))
-                }
+                Ok((answer, false)) => (by_status(status, deletes), Ok(answer)),
+                Err(error) => (Verdict::Unknown(error.to_string()), Err(error)),
             };
             Judged { verdict, answer, effect, is_final: is_final || is_permanent(status) }
         }
@@ -95,12 +91,21 @@ fn is_permanent(status: StatusCode) -> bool {
         )
 }
 
-/// Reads the beginning of an answer, to its end if it is short, and puts it back; whether it is a second answer's.
-async fn begun(answer: Answer) -> Result<(Answer, bool), AskError> {
+/// Reads the beginning of an answer, to its end if it is short, and puts it back; whether it is a second answer's. One that
+/// comes slowly says by its head what it is.
+async fn begun(answer: Answer, patience: Duration) -> Result<(Answer, bool), AskError> {
     let (head, body) = answer.into_parts();
     let (prefix, rest) = match body {
         AnswerBody::Made(bytes) => (bytes.unwrap_or_default(), None),
-        other => read(other).await?,
+        mut other => {
+            let mut prefix = BytesMut::new();
+            let ended = match tokio::time::timeout(patience, read(&mut other, &mut prefix)).await {
+                Ok(ended) => ended?,
+                Err(_) if head.status.is_success() => false,
+                Err(_) => return Err(AskError::Timeout(patience)),
+            };
+            (prefix.freeze(), (!ended).then_some(other))
+        }
     };
     let is_second = prefix.starts_with(SECOND_ANSWER);
     let prefix = (!prefix.is_empty()).then_some(prefix);
@@ -111,18 +116,18 @@ async fn begun(answer: Answer) -> Result<(Answer, bool), AskError> {
     Ok((Answer::from_parts(head, body), is_second))
 }
 
-async fn read(mut body: AnswerBody) -> Result<(Bytes, Option<AnswerBody>), AskError> {
-    let mut prefix = BytesMut::new();
+/// Whether the body ended before there was enough of it.
+async fn read(body: &mut AnswerBody, prefix: &mut BytesMut) -> Result<bool, AskError> {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| AskError::Reset(format!("its answer was cut: {e}")))?;
         if let Ok(data) = frame.into_data() {
             prefix.extend_from_slice(&data);
         }
         if prefix.len() >= READ {
-            return Ok((prefix.freeze(), Some(body)));
+            return Ok(false);
         }
     }
-    Ok((prefix.freeze(), None))
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -4,24 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use tokio::time::Instant;
 
 use super::answer::{Judged, Verdict, judge};
 use super::book::{Entry, Room};
+use super::collecting::Coming;
 use super::disk::Kept;
 use super::locks::Locked;
 use super::request::Request;
 use super::{Journal, State};
 use crate::backend::body::RequestBody;
-use crate::backend::{Answer, Ask, AskError, Head, Role, Write};
+use crate::backend::{Answer, Ask, AskError, Head, IDEMPOTENCY_KEY, Role, Write};
 use crate::metrics::WriteResult;
 use crate::side::Side;
 
-/// The same for every try of a write.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// How much earlier than the first unfinished entry another one may have been taken in.
-const OVERLAP: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+/// How long before the first unfinished entry stores keep ids all the same: entries overlap, clocks are set, and another
+/// flipgate may write to the same store.
+const OVERLAP: chrono::TimeDelta = chrono::TimeDelta::days(7);
 
 /// A write that came in, whole.
 #[derive(Debug)]
@@ -70,6 +70,21 @@ impl Journal {
     #[must_use]
     pub fn room(&self) -> Option<Room> {
         self.space.enter()
+    }
+
+    /// What a body of this client takes while it comes.
+    #[must_use]
+    pub fn coming(&self, client: u64) -> Coming {
+        self.collecting.begin(client)
+    }
+
+    /// The answer to a write whose head alone says that `leader` refuses it.
+    #[must_use]
+    pub fn refuses(&self, leader: Side, head: &http::request::Parts) -> Option<Answer> {
+        let refused =
+            self.parts.backends.get(leader).refuses(&head.method, head.uri.path(), &head.headers)?;
+        self.parts.metrics.write(leader, WriteResult::Refused);
+        Some(refused)
     }
 
     /// Has the leader take a write and journals it for the follower. In a task of its own: a client who hangs up changes

@@ -14,6 +14,7 @@ use super::tee::Tee;
 use super::visit::Visit;
 use super::{Client, Proxy, outgoing};
 use crate::journal::book::Room;
+use crate::journal::collecting::Coming;
 use crate::journal::intake::{self, NewWrite};
 use crate::journal::request::Request as Journalled;
 use crate::journal::{Journal, keys};
@@ -64,6 +65,13 @@ impl Proxy {
     ) -> Response<Tee> {
         let refuse = |visit: Visit, refusal| visit.refuse(&refusal, Outcome::Skipped, Reason::Write);
         let Some(journal) = &self.journal else { return refuse(visit, Refusal::NoDashboard) };
+        let (parts, body) = request.into_parts();
+        let leader = self.cutover.leader();
+        if let Some(refused) = journal.refuses(leader, &parts) {
+            visit.primary = leader;
+            return self.passed(visit, refused, Outcome::Skipped, Reason::Write);
+        }
+        let request = Request::from_parts(parts, body);
         let new = match self.new_write(journal, client, written, request).await {
             Ok(new) => new,
             Err(refused) => {
@@ -117,7 +125,8 @@ impl Proxy {
         }
         let (parts, body) = request.into_parts();
         let hash = self.sticky.client(client.address.ip(), &parts.headers);
-        let body = collected(body, most, &mut room).await?;
+        let coming = journal.coming(self.sticky.origin(client.address.ip(), &parts.headers));
+        let body = collected(body, most, &mut room, coming).await?;
         let head = outgoing(parts, client, false);
         let mut headers = head.headers;
         headers.remove(header::CONTENT_LENGTH);
@@ -141,7 +150,12 @@ impl Proxy {
     }
 }
 
-async fn collected(mut body: Incoming, most: usize, room: &mut Room) -> Result<Bytes, Refused> {
+async fn collected(
+    mut body: Incoming,
+    most: usize,
+    room: &mut Room,
+    mut coming: Coming,
+) -> Result<Bytes, Refused> {
     let deadline = Instant::now() + PATIENCE;
     let mut collected = BytesMut::new();
     loop {
@@ -151,7 +165,7 @@ async fn collected(mut body: Incoming, most: usize, room: &mut Room) -> Result<B
         if collected.len() + data.len() > most {
             return Err(Refused::TOO_LONG);
         }
-        if !room.grow(data.len()) {
+        if !coming.take(data.len()) || !room.grow(data.len()) {
             return Err(Refused::FULL);
         }
         collected.extend_from_slice(&data);

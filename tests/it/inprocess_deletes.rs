@@ -2,10 +2,9 @@
 
 use crate::both_stores::*;
 use crate::write_rig::*;
-use flipgate::backend::{Backend, Write};
+use flipgate::backend::Backend;
 use http::Method;
 use serde_json::json;
-use sqlx::Connection as _;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_a_tombstone_stood_against_is_applied_once_that_is_gone() {

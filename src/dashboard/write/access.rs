@@ -7,15 +7,16 @@ use subtle::ConstantTimeEq as _;
 use super::Refusal;
 use crate::config::{Secret, WriteSecrets};
 
+const SCHEME: &[u8] = b"Bearer ";
 const INGEST_HEADER: &str = "x-ingest-token";
 
 /// Whether a delete may be made.
 pub(super) fn delete(headers: &HeaderMap, secrets: &WriteSecrets) -> Result<(), Refusal> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes);
     let bearer = given
-        .and_then(|text| text.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let token = bearer.map(|(_, token)| token.trim().as_bytes());
+        .and_then(|text| text.split_at_checked(SCHEME.len()))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(SCHEME));
+    let token = bearer.map(|(_, token)| token.trim_ascii());
     check(token, secrets.sync.as_ref(), "SYNC_SECRET", "`Authorization: Bearer`")
 }
 

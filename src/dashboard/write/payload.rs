@@ -44,6 +44,11 @@ impl Ingest {
         let payload = Members::new(members, String::new());
         let video_id = payload.name("video_id")?;
         let video_id = video_id.ok_or_else(|| payload.refuse("video_id", "is required"))?;
+        // An id given for a video's id would begin a second record.
+        let video_id = video_id.strip_prefix("yt:").unwrap_or(&video_id).to_owned();
+        if video_id.is_empty() || video_id.trim() != video_id {
+            return Err(payload.refuse("video_id", "should be a video's id without blanks around it"));
+        }
         let indexed_at = payload.short("indexed_at")?;
         if indexed_at.as_deref().is_some_and(|text| instant(text).is_none()) {
             return Err(payload.refuse("indexed_at", "should be a time, as in 2025-09-17T06:34:00Z"));

@@ -1,6 +1,6 @@
 //! Requests of the write API: which change, by whom.
 
-use http::Method;
+use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -34,21 +34,29 @@ pub(super) fn deletes(method: &Method, path: &str) -> bool {
     }
 }
 
+/// Whether who sends this may write.
+pub(super) fn allows(
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+    secrets: &WriteSecrets,
+) -> Result<(), Refusal> {
+    match Route::of(method, path) {
+        Some(Route::Ingest) => access::ingest(headers, secrets),
+        Some(Route::Delete | Route::DeleteNamed(_)) => access::delete(headers, secrets),
+        None => Ok(()),
+    }
+}
+
 /// Reads a request that [`takes`] said it has.
 pub(super) fn read(asked: &Asked<'_>, secrets: &WriteSecrets) -> Result<Change, Refusal> {
     let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, ""));
+    allows(asked.method, path, asked.headers, secrets)?;
     match Route::of(asked.method, path) {
         None => Err(Refusal::bad("this is no path of the write API")),
-        Some(Route::Ingest) => {
-            access::ingest(asked.headers, secrets)?;
-            Ingest::parse(asked.body).map(|ingest| Change::Ingest(Box::new(ingest)))
-        }
-        Some(Route::Delete) => {
-            access::delete(asked.headers, secrets)?;
-            named(asked_name(query, asked.body)?)
-        }
+        Some(Route::Ingest) => Ingest::parse(asked.body).map(|ingest| Change::Ingest(Box::new(ingest))),
+        Some(Route::Delete) => named(asked_name(query, asked.body)?),
         Some(Route::DeleteNamed(raw)) => {
-            access::delete(asked.headers, secrets)?;
             let name = percent_decode_str(raw).decode_utf8();
             named(name.map_err(|_| Refusal::bad("id should be UTF-8, percent-encoded"))?.into_owned())
         }
