@@ -97,7 +97,7 @@ async fn begun(answer: Answer, patience: Duration) -> Result<(Answer, bool), Ask
     let (head, body) = answer.into_parts();
     let (prefix, rest) = match body {
         AnswerBody::Made(bytes) => (bytes.unwrap_or_default(), None),
-        mut other => {
+        mut other @ (AnswerBody::Upstream { .. } | AnswerBody::Resumed { .. }) => {
             let mut prefix = BytesMut::new();
             let ended = match tokio::time::timeout(patience, read(&mut other, &mut prefix)).await {
                 Ok(ended) => ended?,
