@@ -1,8 +1,9 @@
-//! The YTV2 read API answered in-process from SQLite or PostgreSQL (`../shared/dashboard-api.md`).
+//! The YTV2 API answered in-process from SQLite or PostgreSQL (`../shared/dashboard-api.md`): reads here, writes in
+//! [`write`].
 //!
 //! One request parser, one report model, one renderer; the two stores only supply rows, so the same rows are the same
 //! bytes. What a store cannot say at run time is a 503 whose reason is in the log alone. Besides the migration, the only
-//! module that knows YTV2. Not for: writes, and comparing the two.
+//! module that knows YTV2. Not for: comparing the two.
 
 pub(crate) mod cells;
 mod facets;
@@ -15,6 +16,7 @@ pub(crate) use self::postgres::shown;
 pub(crate) use self::sqlite::{immutable_uri, read_only};
 pub(crate) mod subjects;
 pub(crate) mod summary_html;
+pub(crate) mod write;
 
 use std::path::Path;
 

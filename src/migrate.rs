@@ -20,6 +20,7 @@ mod report;
 pub(crate) mod row;
 pub(crate) mod runs;
 mod schema;
+pub(crate) mod single;
 pub(crate) mod source;
 pub(crate) mod stored;
 mod summaries;
@@ -32,6 +33,7 @@ use std::path::Path;
 pub(crate) use self::report::escaped;
 pub use self::report::{Direction, Listed, Report, TableReport};
 use self::row::Table;
+pub(crate) use self::target::blames_row;
 pub(crate) use self::timestamp::typed as instant;
 use crate::pg;
 

@@ -90,13 +90,18 @@ impl Target {
     pub(crate) async fn connect(&self, connections: u32, setup: &'static str) -> Result<PgPool, String> {
         // The pool would hide a refused connection behind a timeout; a single one says what is wrong.
         drop(sqlx::Connection::close(self.attempt().await?).await);
-        Ok(PgPoolOptions::new()
+        Ok(self.pool(connections, setup))
+    }
+
+    /// A pool of at most `connections`, each prepared by `setup` and made when it is asked for.
+    pub(crate) fn pool(&self, connections: u32, setup: &'static str) -> PgPool {
+        PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(CONNECT_TIMEOUT)
             .after_connect(move |connection, _| {
                 Box::pin(async move { sqlx::raw_sql(setup).execute(connection).await.map(|_| ()) })
             })
-            .connect_lazy_with(self.options.clone()))
+            .connect_lazy_with(self.options.clone())
     }
 
     /// What went wrong with this store and what to do, in one sentence.

@@ -34,10 +34,11 @@ impl Upstreams {
             known.push((address.clone(), Arc::clone(&made)));
             Ok(made)
         };
+        let secrets = &config.writes.secrets;
         let mut backend = |config: &BackendConfig| -> Result<Arc<dyn Backend>, StartError> {
             Ok(match &config.source {
                 Source::Http(address) => upstream(address, config.max_connections)?,
-                Source::InProcess(store) => Arc::new(InProcess::new(store.clone())),
+                Source::InProcess(store) => Arc::new(InProcess::new(store.clone(), secrets.clone())),
             })
         };
         let backends = Pair { from: backend(&config.backends.from)?, to: backend(&config.backends.to)? };

@@ -120,7 +120,7 @@ impl Request {
 }
 
 /// One decoded path segment; `None` if it is empty or more than one.
-fn segment(raw: &str) -> Option<String> {
+pub(super) fn segment(raw: &str) -> Option<String> {
     (!raw.is_empty() && !raw.contains('/')).then(|| decoded(raw.as_bytes()))
 }
 
@@ -253,10 +253,10 @@ impl Wanted {
 
 /// Query parameters in the order written, decoded; blank values are dropped.
 #[derive(Debug, Default)]
-struct Parameters(Vec<(String, String)>);
+pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    fn parse(query: &str) -> Self {
+    pub(super) fn parse(query: &str) -> Self {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         let decode = |text: &str| decoded(text.replace('+', " ").as_bytes());
         Self(
@@ -267,7 +267,7 @@ impl Parameters {
         )
     }
 
-    fn first(&self, name: &str) -> Option<&str> {
+    pub(super) fn first(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 

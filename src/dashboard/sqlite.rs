@@ -7,7 +7,7 @@ mod query;
 use std::path::Path;
 use std::time::Duration;
 
-pub(crate) use self::connection::{immutable_uri, read_only};
+pub(crate) use self::connection::{Identity, immutable_uri, read_only};
 use self::pool::Pool;
 use super::facets::Facets;
 use super::model::{Page, Record, Summary};

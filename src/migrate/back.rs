@@ -5,7 +5,8 @@
 //! another name and renamed when it is whole.
 
 mod library;
-mod rows;
+pub(crate) mod rows;
+pub(crate) mod shapes;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -157,6 +157,11 @@ impl TargetRow {
         }
     }
 
+    /// The table, its columns in order, and their values.
+    pub(super) fn parts(&self) -> (&'static Layout, &[Option<String>]) {
+        (self.layout, &self.values)
+    }
+
     /// Appends the row as one line of COPY's text format.
     pub(super) fn encode(&self, buffer: &mut Vec<u8>) {
         for (number, value) in self.values.iter().enumerate() {

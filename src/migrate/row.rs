@@ -136,6 +136,22 @@ impl Row {
         }
     }
 
+    /// A row without any cell.
+    pub(crate) fn blank() -> Self {
+        Self::new(Columns::new(Vec::new()), Vec::new())
+    }
+
+    /// Sets a cell, also of a column that the row does not have yet.
+    pub(crate) fn put(&mut self, name: &str, cell: Cell) {
+        if self.columns.has(name) {
+            self.set(name, cell);
+        } else if let Some((_, place)) = self.more.iter_mut().find(|(column, _)| column == name) {
+            *place = cell;
+        } else {
+            self.add(name.to_owned(), cell);
+        }
+    }
+
     /// All cells that are not NULL, by name.
     pub(crate) fn cells(&self) -> impl Iterator<Item = (&str, &Cell)> {
         let known = self.columns.sorted.iter().filter_map(|position| {

@@ -7,7 +7,7 @@ use sqlx_core::migrate::{MigrateError as SchemaError, Migration, MigrationType, 
 use super::MigrateError;
 use crate::pg::Target;
 
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "content", include_str!("../../migrations/0001_content.sql")),
     (2, "shown", include_str!("../../migrations/0002_shown.sql")),
     (3, "content summaries", include_str!("../../migrations/0003_content_summaries.sql")),
@@ -15,6 +15,7 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
     (5, "quarantine", include_str!("../../migrations/0005_quarantine.sql")),
     (6, "agreed", include_str!("../../migrations/0006_agreed.sql")),
     (7, "runs", include_str!("../../migrations/0007_runs.sql")),
+    (8, "writes", include_str!("../../migrations/0008_writes.sql")),
 ];
 
 /// Brings the schema up to date; what is already there stays.
@@ -70,7 +71,7 @@ async fn intact(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT to_regclass('content') IS NOT NULL AND to_regclass('content_summaries') IS NOT NULL \
          AND to_regclass('tombstones') IS NOT NULL AND to_regclass('migration_quarantine') IS NOT NULL \
-         AND to_regclass('migration_runs') IS NOT NULL \
+         AND to_regclass('migration_runs') IS NOT NULL AND to_regclass('flipgate_writes') IS NOT NULL \
          AND to_regclass('content_summaries_legacy_idx') IS NOT NULL \
          AND 5 = (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' \
             AND tgrelid IN (to_regclass('content'), to_regclass('content_summaries')) \

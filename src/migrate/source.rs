@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::cell::{Cell, hex};
 use super::layout::TargetRow;
+use super::mapping::Mapped;
 use super::row::{Columns, Digest, Key, Row, Table};
 use super::{MigrateError, content, summaries};
 use crate::dashboard;
@@ -198,11 +199,7 @@ pub(crate) fn name(table: Table, row: &Row, number: i64, again: bool) -> String 
 impl Sourced {
     fn new(table: Table, row: Row, key: Key, name: String, nth: i64, shared: bool) -> Self {
         let digest = row.digest(table);
-        let mapped = match table {
-            Table::Content => content::map(&row, &key.record, &digest),
-            Table::Legacy => summaries::legacy(&row, &digest),
-            Table::Variants => summaries::variant(&row, &key, &digest),
-        };
+        let mapped = map(table, &row, &key, &digest);
         Self {
             row,
             key,
@@ -213,6 +210,15 @@ impl Sourced {
             nth,
             shared,
         }
+    }
+}
+
+/// The target row that a row stands for; a summary's is without its record.
+pub(super) fn map(table: Table, row: &Row, key: &Key, digest: &Digest) -> Mapped {
+    match table {
+        Table::Content => content::map(row, &key.record, digest),
+        Table::Legacy => summaries::legacy(row, digest),
+        Table::Variants => summaries::variant(row, key, digest),
     }
 }
 

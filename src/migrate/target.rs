@@ -280,7 +280,7 @@ fn remembered(stored: &Stored) -> String {
 }
 
 /// Whether a row's values are at fault: bad or too large a value, a constraint, two rows that are one, a trigger's word.
-pub(super) fn blames_row(error: &sqlx::Error) -> bool {
+pub(crate) fn blames_row(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| matches!(code.get(..2), Some("21" | "22" | "23" | "44" | "54" | "P0")))
 }
 

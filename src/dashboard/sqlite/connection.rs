@@ -47,7 +47,7 @@ pub(super) enum Table {
 
 /// Which file a path led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
+pub(crate) struct Identity {
     device: u64,
     inode: u64,
 }
@@ -184,7 +184,7 @@ impl Open {
 }
 
 impl Identity {
-    fn of(path: &Path) -> Result<Self, OpenFailure> {
+    pub(crate) fn of(path: &Path) -> Result<Self, OpenFailure> {
         let metadata = metadata(path)?;
         Ok(Self { device: metadata.dev(), inode: metadata.ino() })
     }

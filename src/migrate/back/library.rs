@@ -1,22 +1,20 @@
 //! The dashboard's file as it is written: triggers off, its own schema, one transaction a batch.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tempfile::TempPath;
 
 use super::rows::blames_row;
+use super::shapes::{Shapes, connect};
 use super::unwritable;
 use crate::library::{TABLES, TRIGGERS};
 use crate::migrate::MigrateError;
 use crate::migrate::judge::{Agreement, Side, Verdict, judge};
 use crate::migrate::row::{Key, Row, Table};
-use crate::migrate::source::{Shape, quoted};
 use crate::migrate::stored::Stored;
 use crate::migrate::timestamp;
 use crate::migrate::tombstones::written;
@@ -28,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Library {
     connection: Connection,
     path: PathBuf,
-    shapes: HashMap<Table, Shape>,
+    shapes: Shapes,
     /// Where a new library is made before it has its name.
     making: Option<TempPath>,
     /// Whether it held no record when it was opened: rows that PostgreSQL could not hold belong into it, too. Where there
@@ -65,10 +63,10 @@ impl Library {
         let failed = |error: rusqlite::Error| unwritable(Table::Content, path, &error);
         let (connection, making) = if path.exists() {
             crate::dashboard::read_only(path).map_err(|error| MigrateError(error.0))?;
-            (connect(path).map_err(failed)?, None)
+            (connect(path, BUSY_TIMEOUT).map_err(failed)?, None)
         } else {
             let file = unnamed(path)?;
-            let connection = connect(&file).map_err(failed)?;
+            let connection = connect(&file, BUSY_TIMEOUT).map_err(failed)?;
             connection
                 .execute_batch(TABLES)
                 .and_then(|()| connection.execute_batch(TRIGGERS))
@@ -82,7 +80,7 @@ impl Library {
         }
         let empty = "SELECT NOT EXISTS (SELECT 1 FROM content)";
         let empty = connection.query_row(empty, [], |row| row.get(0)).map_err(failed)?;
-        Ok(Self { connection, path: path.to_owned(), shapes: HashMap::new(), making, empty, dry_run })
+        Ok(Self { connection, path: path.to_owned(), shapes: Shapes::default(), making, empty, dry_run })
     }
 
     /// Whether the file was not there before.
@@ -121,7 +119,7 @@ impl Library {
         self.within(|library| {
             let mut done = Vec::with_capacity(rows.len());
             for row in rows {
-                library.fit(table, &row.row)?;
+                library.shapes.fit(&library.connection, table, &row.row)?;
                 let put = library.put(table, &row, overwrite)?;
                 done.push((row, put));
             }
@@ -130,7 +128,7 @@ impl Library {
     }
 
     fn put(&mut self, table: Table, incoming: &Stored, overwrite: bool) -> rusqlite::Result<Put> {
-        let Some(shape) = self.shapes.get(&table) else { return Err(rusqlite::Error::InvalidQuery) };
+        let Some(shape) = self.shapes.get(table) else { return Err(rusqlite::Error::InvalidQuery) };
         let Some((number, present)) = shape.find(&self.connection, table, &incoming.key)? else {
             return taken(shape.insert(&self.connection, table, &incoming.row), Put::Inserted);
         };
@@ -158,8 +156,8 @@ impl Library {
         alike: usize,
     ) -> rusqlite::Result<Put> {
         self.within(|library| {
-            library.fit(table, row)?;
-            let Some(shape) = library.shapes.get(&table) else { return Err(rusqlite::Error::InvalidQuery) };
+            library.shapes.fit(&library.connection, table, row)?;
+            let Some(shape) = library.shapes.get(table) else { return Err(rusqlite::Error::InvalidQuery) };
             let there = shape.same_key(&library.connection, table, row)?;
             let digest = row.digest(table);
             if there.iter().filter(|there| there.digest(table) == digest).count() >= alike {
@@ -175,12 +173,8 @@ impl Library {
     /// Removes a record that was deleted at `deleted_at` with its summaries, unless it was written since.
     pub(super) fn remove(&mut self, id: &str, deleted_at: i64) -> rusqlite::Result<Removed> {
         self.within(|library| {
-            for table in Table::ALL {
-                if !library.shapes.contains_key(&table) {
-                    library.refresh(table)?;
-                }
-            }
-            let Some(shape) = library.shapes.get(&Table::Content) else { return Ok(Removed::default()) };
+            library.shapes.look(&library.connection)?;
+            let Some(shape) = library.shapes.get(Table::Content) else { return Ok(Removed::default()) };
             let key = Key::of(id.to_owned());
             let Some((number, row)) = shape.find(&library.connection, Table::Content, &key)? else {
                 return Ok(Removed::default());
@@ -190,61 +184,9 @@ impl Library {
                 return Ok(Removed { rows: Vec::new(), refused: Some(why) });
             }
             let video_id = row.cell("video_id").clean_text().map(str::to_owned);
-            library.delete(number, id, video_id.as_deref())
+            let rows = library.shapes.delete(&library.connection, number, id, video_id.as_deref())?;
+            Ok(Removed { rows, refused: None })
         })
-    }
-
-    fn delete(&self, number: i64, id: &str, video_id: Option<&str>) -> rusqlite::Result<Removed> {
-        let mut removed = Removed::default();
-        let mut delete =
-            |table: Table, condition: &str, name: &dyn rusqlite::ToSql| -> rusqlite::Result<()> {
-                if self.shapes.contains_key(&table) {
-                    let sql = format!("DELETE FROM {} WHERE {condition}", table.name());
-                    removed.rows.push((table, self.connection.execute(&sql, [name])? as u64));
-                }
-                Ok(())
-            };
-        delete(Table::Legacy, "content_id = ?1 COLLATE BINARY", &id)?;
-        if let Some(video_id) = video_id {
-            // Unless another record has the same video.
-            let condition = "video_id = ?1 COLLATE BINARY \
-                AND (SELECT count(*) FROM content WHERE video_id = ?1 COLLATE BINARY) < 2";
-            delete(Table::Variants, condition, &video_id)?;
-        }
-        let row_number = self.shapes.get(&Table::Content).map_or("rowid", |shape| shape.number);
-        delete(Table::Content, &format!("{row_number} = ?1"), &number)?;
-        Ok(removed)
-    }
-
-    /// Makes sure that table and columns are there for what `row` holds.
-    fn fit(&mut self, table: Table, row: &Row) -> rusqlite::Result<()> {
-        if !self.shapes.contains_key(&table) {
-            self.refresh(table)?;
-            if !self.shapes.contains_key(&table) {
-                self.connection.execute_batch(production(table))?;
-                self.refresh(table)?;
-            }
-        }
-        let Some(shape) = self.shapes.get(&table) else { return Err(rusqlite::Error::InvalidQuery) };
-        let missing: Vec<String> = row
-            .cells()
-            .map(|(name, _)| name)
-            .filter(|name| !shape.columns.has(name))
-            .map(str::to_owned)
-            .collect();
-        for name in &missing {
-            let kind = column_type(table, name)?;
-            let sql = format!("ALTER TABLE {} ADD COLUMN {} {kind}", table.name(), quoted(name));
-            self.connection.execute_batch(&sql)?;
-        }
-        if missing.is_empty() { Ok(()) } else { self.refresh(table) }
-    }
-
-    fn refresh(&mut self, table: Table) -> rusqlite::Result<()> {
-        if let Some(shape) = Shape::of(&self.connection, table)? {
-            self.shapes.insert(table, shape);
-        }
-        Ok(())
     }
 
     fn within<T>(&mut self, work: impl FnOnce(&mut Self) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
@@ -268,19 +210,6 @@ impl Library {
     }
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    // The library's triggers stamp times and flags that are given here.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    connection.pragma_update(None, "foreign_keys", false)?;
-    Ok(connection)
-}
-
 fn unnamed(path: &Path) -> Result<TempPath, MigrateError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // The umask decides, as for any file the dashboard would have made.
@@ -302,19 +231,4 @@ fn taken(done: rusqlite::Result<()>, put: Put) -> rusqlite::Result<Put> {
         Err(error) if blames_row(&error) => Ok(Put::Conflict(format!("SQLite refuses it: {error}"))),
         Err(error) => Err(error),
     }
-}
-
-/// The statement that makes a table as production has it.
-fn production(table: Table) -> &'static str {
-    let head = format!("CREATE TABLE {} (", table.name());
-    let statement = TABLES.find(&head).and_then(|start| TABLES.get(start..));
-    statement.and_then(|rest| rest.find("\n);").and_then(|end| rest.get(..end + 3))).unwrap_or_default()
-}
-
-/// The type production gives a column; none for one it does not have.
-fn column_type(table: Table, column: &str) -> rusqlite::Result<String> {
-    let scratch = Connection::open_in_memory()?;
-    scratch.execute_batch(TABLES)?;
-    let sql = "SELECT coalesce(max(type), '') FROM pragma_table_info(?1) WHERE lower(name) = ?2";
-    scratch.query_row(sql, [table.name(), column], |row| row.get(0))
 }

@@ -7,7 +7,7 @@ use crate::migrate::row::{Row, Table};
 use crate::migrate::source::{Shape, quoted};
 
 /// Whether an error is the row's fault, and not everybody's.
-pub(super) fn blames_row(error: &rusqlite::Error) -> bool {
+pub(crate) fn blames_row(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
@@ -32,7 +32,7 @@ fn free_number(connection: &Connection, table: Table) -> rusqlite::Result<Option
 impl Shape {
     /// Inserts a row. Where its number is missing or another row's it gets a free one: numbers say nothing. Not SQLite's
     /// next one: after the highest there is none, and that error would undo the whole transaction.
-    pub(super) fn insert(&self, connection: &Connection, table: Table, row: &Row) -> rusqlite::Result<()> {
+    pub(crate) fn insert(&self, connection: &Connection, table: Table, row: &Row) -> rusqlite::Result<()> {
         let Some(column) = table.number_column() else { return self.insert_as(connection, table, row, None) };
         let numbered = *row.cell(column) != Cell::Null;
         let free = if numbered { None } else { free_number(connection, table)? };
@@ -68,7 +68,7 @@ impl Shape {
     }
 
     /// Gives a row other cells; its number stays.
-    pub(super) fn update(
+    pub(crate) fn update(
         &self,
         connection: &Connection,
         table: Table,
