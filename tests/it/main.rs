@@ -61,3 +61,7 @@ mod verify;
 mod watch;
 mod who_wins;
 mod wire;
+mod write_disaster;
+mod write_model;
+mod write_order;
+mod write_rig;

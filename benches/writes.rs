@@ -1,0 +1,197 @@
+//! What mirroring writes costs the writer, as ratios in one run: `scripts/bench-writes`, or `cargo bench --bench writes`.
+//!
+//! Eight clients with a connection each ingest videos of which none was there: straight to a store (one flipgate with
+//! `mode = "primary"`, which writes to SQLite alone), to both stores at once (another one that mirrors, SQLite leading and
+//! PostgreSQL following), and through a third to two servers behind HTTP, of which the leader is the first one. So the
+//! journal's ratio is to the very same write path without it. Everything is synced: SQLite with `synchronous = FULL`,
+//! PostgreSQL with `fsync`, the journal. Rounds are interleaved and begin with another one each time, so what else the
+//! machine does hits all alike; a round's ratio is to the same round's. What the follower still lacks at the end of a round
+//! is delivered before the next, in no one's time. It ends with 1 if mirroring in-process has less than half of the
+//! throughput.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    reason = "a benchmark that cannot go on may end"
+)]
+#![allow(dead_code, reason = "the rig is the tests', of which a benchmark uses a part")]
+
+#[path = "../tests/it/client.rs"]
+mod client;
+#[path = "../tests/it/command.rs"]
+mod command;
+#[path = "../tests/it/harness.rs"]
+mod harness;
+#[path = "../tests/it/metrics.rs"]
+mod metrics;
+#[path = "../tests/it/wire.rs"]
+mod wire;
+#[path = "../tests/it/write_rig.rs"]
+mod write_rig;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use flipgate::cluster::Cluster;
+use harness::{Flipgate, Setup};
+use serde_json::json;
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+use write_rig::{Stores, VARIANT, Write, Writer, all_delivered};
+
+const CLIENTS: usize = 8;
+const ROUNDS: usize = 9;
+/// Writes of one client in one round.
+const WRITES: usize = 50;
+/// Bytes of a summary: about what real ones have.
+const SUMMARY: usize = 3000;
+
+/// Of the throughput without the journal, at least.
+const LEAST: f64 = 0.5;
+
+const ALONE: &str = "[writes]\nmode = \"primary\"\n";
+const BOTH: &str = "[writes]\nmode = \"both\"\n";
+
+/// One way to write.
+struct Way {
+    name: &'static str,
+    flipgate: Flipgate,
+    /// Whether something is to be delivered.
+    is_mirrored: bool,
+    /// Writes a second of each round.
+    rounds: Vec<f64>,
+    /// What delivering the rest took after each round, in seconds.
+    rests: Vec<f64>,
+}
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(run())
+}
+
+async fn run() -> ExitCode {
+    let cluster = tokio::task::spawn_blocking(|| Cluster::start().unwrap()).await.unwrap();
+    sync_everything(&cluster.url("postgres")).await;
+    let (alone, both, follower) =
+        (stores(&cluster, "alone").await, stores(&cluster, "both").await, stores(&cluster, "follower").await);
+    let straight = Way::new("straight to SQLite", alone.setup(&alone.url, ALONE).start().await, false);
+    let mirrored = Way::new("to both stores", both.setup(&both.url, BOTH).start().await, true);
+    let second = follower.setup(&follower.url, ALONE).start().await;
+    let behind = |flipgate: &Flipgate| format!("http://{}", flipgate.proxy);
+    let http = Setup::with_config(&behind(&straight.flipgate), &behind(&second), BOTH).start().await;
+    let mut ways = [straight, mirrored, Way::new("to both of two servers", http, true)];
+    for round in 0..ROUNDS {
+        for place in 0..ways.len() {
+            let place = (place + round) % ways.len();
+            ways[place].round(&format!("{round}-{place}")).await;
+        }
+    }
+    let code = report(&ways);
+    drop(ways);
+    drop(second);
+    code
+}
+
+/// A PostgreSQL of the tests is durable in nothing.
+async fn sync_everything(url: &str) {
+    let mut postgres = PgConnection::connect(url).await.unwrap();
+    for sql in [
+        "ALTER SYSTEM SET fsync = on",
+        "ALTER SYSTEM SET synchronous_commit = on",
+        "ALTER SYSTEM SET full_page_writes = on",
+        "SELECT pg_reload_conf()",
+    ] {
+        sqlx::raw_sql(sql).execute(&mut postgres).await.unwrap();
+    }
+    harness::wait_until("PostgreSQL syncs", async || {
+        let mut postgres = PgConnection::connect(url).await.unwrap();
+        let sql = "SELECT current_setting('fsync') || current_setting('synchronous_commit')";
+        sqlx::query_scalar::<_, String>(sql).fetch_one(&mut postgres).await.unwrap() == "onon"
+    })
+    .await;
+}
+
+async fn stores(cluster: &Cluster, name: &str) -> Stores {
+    cluster.create_database(name, None).await.unwrap();
+    Stores::generated(&cluster.url(name)).await
+}
+
+fn report(ways: &[Way]) -> ExitCode {
+    let version = env!("CARGO_PKG_VERSION");
+    println!("flipgate {version}, {CLIENTS} clients, {ROUNDS} rounds of {WRITES} writes each, medians");
+    println!("{:<24} {:>9} {:>7} {:>13}  rest delivered in", "", "writes/s", "×", "least – most");
+    let mut code = ExitCode::SUCCESS;
+    for way in ways {
+        let ratios: Vec<f64> = way.rounds.iter().zip(&ways[0].rounds).map(|(own, base)| own / base).collect();
+        let (least, most) =
+            (ratios.iter().copied().fold(f64::MAX, f64::min), ratios.iter().copied().fold(0.0, f64::max));
+        let ratio = median(&ratios);
+        let rest = if way.is_mirrored { format!("{:.2} s", median(&way.rests)) } else { String::new() };
+        println!(
+            "{:<24} {:>9.0} {ratio:>7.2} {:>13}  {rest}",
+            way.name,
+            median(&way.rounds),
+            format!("{least:.2} – {most:.2}"),
+        );
+        if way.name == ways[1].name && ratio < LEAST {
+            println!("FAILED: {}: {ratio:.2} of the throughput, and {LEAST} is the least", way.name);
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// As many writes as one client makes in a round.
+async fn client(proxy: SocketAddr, name: String) {
+    let mut writer = Writer::to(proxy);
+    for number in 0..WRITES {
+        let video_id = format!("{name}-{number}");
+        let text = format!("{video_id} {}", "a word and another. ".repeat(SUMMARY / 20));
+        let write = Write::ingest(&json!({
+            "video_id": video_id,
+            "title": format!("A title of {video_id}"),
+            "channel_name": "A channel",
+            "indexed_at": "2026-11-25T06:34:00Z",
+            "duration_seconds": 613,
+            "canonical_url": format!("https://www.youtube.com/watch?v={video_id}"),
+            "subcategories_json": {"categories": [{"category": "History", "subcategories": ["Modern"]}]},
+            "analysis_json": {"language": "en", "content_type": "Discussion", "category": ["History"]},
+            "topics_json": ["one", "two", "three"],
+            "summary_variants": [{"variant": VARIANT, "text": text}],
+        }));
+        writer.taken(&write).await;
+    }
+}
+
+// === impl Way ===
+
+impl Way {
+    fn new(name: &'static str, flipgate: Flipgate, is_mirrored: bool) -> Self {
+        Self { name, flipgate, is_mirrored, rounds: Vec::new(), rests: Vec::new() }
+    }
+
+    async fn round(&mut self, name: &str) {
+        let begun = Instant::now();
+        let clients =
+            (0..CLIENTS).map(|number| tokio::spawn(client(self.flipgate.proxy, format!("v{name}-{number}"))));
+        for client in clients.collect::<Vec<_>>() {
+            client.await.unwrap();
+        }
+        self.rounds.push((CLIENTS * WRITES) as f64 / begun.elapsed().as_secs_f64());
+        let (begun, mut rest) = (Instant::now(), Duration::ZERO);
+        if self.is_mirrored {
+            all_delivered(&self.flipgate).await;
+            rest = begun.elapsed();
+        }
+        self.rests.push(rest.as_secs_f64());
+    }
+}
