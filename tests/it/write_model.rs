@@ -8,7 +8,7 @@ mod disturber;
 mod model;
 mod relay;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -46,6 +46,8 @@ struct Storm {
     is_over: AtomicBool,
     /// Videos of all clients.
     shared: Vec<Shared>,
+    /// How often clients were told what.
+    told: Mutex<BTreeMap<Told, usize>>,
 }
 
 /// A video that every client writes.
@@ -118,6 +120,11 @@ async fn storm(leader: &str, steps: usize) {
     for client in clients {
         models.extend(client.await.unwrap());
     }
+    let told = storm.told.lock().unwrap().clone();
+    eprintln!("{told:?}");
+    let all = [200, 404, 409].map(Told::Decided).into_iter().chain([Told::NotTaken, Told::Unknown]);
+    let missing: Vec<_> = all.filter(|one| !told.contains_key(one)).collect();
+    assert!(missing.is_empty(), "this storm was none: {missing:?} of {told:?}");
     assert_eq!(flipgate.primary().await, leader);
     all_delivered(&flipgate).await;
     flipgate.terminate();
@@ -237,6 +244,7 @@ impl Client {
                 self.write_own().await
             };
             storm.attempts.fetch_add(1, Ordering::SeqCst);
+            *storm.told.lock().unwrap().entry(told).or_default() += 1;
             if told == Told::NotTaken {
                 tokio::time::sleep(PAUSE).await;
                 continue;

@@ -40,7 +40,7 @@ pub(crate) struct Write {
 }
 
 /// What a writer knows of its write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Told {
     /// It was decided about, with this status.
     Decided(u16),
