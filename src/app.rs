@@ -1,8 +1,10 @@
 //! Everything built once: backends, books, gate, listeners; and the graceful end of it all.
 
+mod beside;
 mod chores;
 pub mod floor;
 mod listeners;
+mod parts;
 mod replicas;
 mod upstreams;
 
@@ -11,14 +13,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use self::beside::Beside;
 use self::floor::Floors;
 use self::listeners::{Listeners, on_its_own_threads, warn_if_short_of_descriptors};
-use self::upstreams::{Upstreams, check, postgres_url};
+use self::parts::{open_journal, proxy, warn_if_overruled};
+use self::upstreams::{Upstreams, check, postgres, postgres_url};
 use crate::admin::Admin;
 use crate::backend::Backend;
 use crate::backend::data_version::DataVersions;
@@ -27,13 +31,13 @@ use crate::cutover::gate::Gate;
 use crate::cutover::quarantine::Quarantine;
 use crate::cutover::sticky::Sticky;
 use crate::cutover::{self, Cutover, Event, Parts, Start};
+use crate::journal::Journal;
 use crate::journal::traffic::Traffic;
-use crate::journal::{self, Journal};
 use crate::ledger::Ledger;
 use crate::ledger::seen::Log;
 use crate::ledger::sharing::Sharing;
 use crate::metrics::Metrics;
-use crate::proxy::{Proxy, listener};
+use crate::proxy::listener;
 use crate::route::Routes;
 use crate::shadow::Shadow;
 use crate::shadow::rechecker::{Again, Rechecker};
@@ -293,40 +297,6 @@ struct Waiting {
     name: Option<Held>,
 }
 
-/// The journal of writes. Of a self-check there is none: what waits is not for the backend that stands behind both names.
-fn open_journal(
-    config: &Config,
-    names: &Pair<String>,
-    upstreams: &Upstreams,
-    traffic: &Arc<Traffic>,
-    metrics: &Arc<Metrics>,
-) -> Result<Option<Arc<Journal>>, StartError> {
-    if config.self_check {
-        return Ok(None);
-    }
-    let parts = journal::Parts {
-        backends: upstreams.backends.clone(),
-        names: names.clone(),
-        config: config.writes.clone(),
-        metrics: Arc::clone(metrics),
-        traffic: Arc::clone(traffic),
-        patience: config.limits.head_timeout,
-    };
-    Journal::open(&config.state_dir, parts).map(Some).map_err(StartError::System)
-}
-
-fn warn_if_overruled(config: &Config, cutover: &Cutover, names: &Pair<String>) {
-    let stored = cutover.status();
-    if config.primary_was_set && stored.primary() != Some(config.initial_primary) {
-        tracing::warn!(
-            "--primary or READ_FROM_POSTGRES asks for `{}`, but the state in {} says `{}`: the state wins",
-            names.get(config.initial_primary),
-            config.state_dir.display(),
-            stored.primary().map_or("split", |side| names.get(side))
-        );
-    }
-}
-
 fn run(
     config: Config,
     shared: Arc<Shared>,
@@ -336,6 +306,12 @@ fn run(
 ) -> Result<App, StartError> {
     let (stop, stopping) = watch::channel(false);
     let Waiting { again, quarantine, events, told, data_versions, name } = waiting;
+    let beside = Beside {
+        backends: shared.backends.clone(),
+        postgres: postgres(&config),
+        metrics: Arc::clone(&shared.metrics),
+        events: events.clone(),
+    };
     let proxy = Arc::new(proxy(&config, &shared, upstreams.dashboard, data_versions)?);
     let (proxy_address, admin_address) = (listeners.proxy_address, listeners.admin_address);
     let (alive, connections) = mpsc::channel(1);
@@ -376,7 +352,7 @@ fn run(
         tokio::spawn(cutover::follow(Arc::clone(&shared.cutover), shared_store, stopping.clone()));
     }
     tokio::spawn(chores::follow_events(Arc::clone(&shared.cutover), told));
-    tokio::spawn(chores::watch_files(shared.backends.clone(), events.clone(), stopping.clone()));
+    tokio::spawn(beside.watch(stopping.clone()));
     if shared.self_check {
         tokio::spawn(floor::measure(Arc::clone(&shared), stopping.clone()));
     }
@@ -389,32 +365,4 @@ fn run(
     tokio::spawn(chores::housekeeping(upstreams.http, upstreams.backends, metrics, look_at_load, stopping));
     let (drain, sharing) = (config.limits.drain, exchanging);
     Ok(App { proxy_address, admin_address, shared, stop, connections, drain, sharing })
-}
-
-fn proxy(
-    config: &Config,
-    shared: &Shared,
-    dashboard: Option<Arc<dyn Backend>>,
-    data_versions: Option<Arc<DataVersions>>,
-) -> Result<Proxy, StartError> {
-    let header = |name: &String| {
-        HeaderValue::from_str(name).map_err(|e| StartError::System(format!("backend name `{name}`: {e}")))
-    };
-    let names = Pair { from: header(&shared.names.from)?, to: header(&shared.names.to)? };
-    Ok(Proxy {
-        backends: shared.backends.clone(),
-        dashboard,
-        routes: Arc::clone(&shared.routes),
-        cutover: Arc::clone(&shared.cutover),
-        shadow: Arc::clone(&shared.shadow),
-        ledger: Arc::clone(&shared.ledger),
-        metrics: Arc::clone(&shared.metrics),
-        primary_header: config.primary_header.then(|| names.clone()),
-        head_timeout: config.limits.head_timeout,
-        sticky: config.sticky.clone(),
-        traffic: Arc::clone(&shared.traffic),
-        failover: config.failover.then_some(names),
-        journal: shared.journal.clone(),
-        data_versions,
-    })
 }

@@ -233,6 +233,11 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// How many deletes flipgate made or tried in the store by itself: records that get fewer with one are no news.
+    fn own_deletes(&self) -> u64 {
+        0
+    }
+
     /// What the store is and holds now, if it is a file that can be replaced. May look at the disk.
     fn file(&self) -> Option<StoreFile> {
         None

@@ -8,6 +8,7 @@ mod migrate;
 mod operate;
 mod serve;
 mod snapshot;
+mod tombstones;
 mod verify;
 
 pub use self::serve::stop_signal;
@@ -27,7 +28,7 @@ pub const UNUSABLE: u8 = 2;
 pub const COULD_NOT_RUN: u8 = 3;
 
 /// What the contract names and this version does not have yet.
-const NOT_BUILT: &str = "Not built yet: sweep, replay, tombstones, report.
+const NOT_BUILT: &str = "Not built yet: sweep, replay, report.
 
 Exit codes: 0 done and clean; 1 done, and differences were found; 2 unusable arguments or configuration; 3 could not run.";
 
@@ -47,6 +48,7 @@ enum Command {
     Verify(verify::Arguments),
     Diff(diff::Arguments),
     Snapshot(snapshot::Arguments),
+    Tombstones(tombstones::Arguments),
     Status(operate::status::Arguments),
     Flip(operate::flip::Arguments),
     Dial(operate::dial::Arguments),
@@ -77,6 +79,7 @@ pub fn run() -> ExitCode {
             Command::Verify(arguments) => verify::run(arguments).await,
             Command::Diff(arguments) => diff::run(arguments).await,
             Command::Snapshot(arguments) => snapshot::run(arguments).await,
+            Command::Tombstones(arguments) => tombstones::run(arguments).await,
             Command::Status(arguments) => operate::status::run(&arguments).await,
             Command::Flip(arguments) => operate::flip::run(arguments).await,
             Command::Dial(arguments) => operate::dial::run(arguments).await,

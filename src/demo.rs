@@ -30,6 +30,8 @@ const DATABASE: &str = "library";
 const SEED: u64 = 1;
 /// How long comparisons may take after the last request.
 const SETTLE: Duration = Duration::from_secs(30);
+/// What writers send; the demo is nobody's but the one's who started it.
+const TOKEN: &str = "demo";
 /// Findings told in the terminal.
 const TOLD: usize = 20;
 
@@ -205,6 +207,13 @@ impl Demo {
         println!("admin      http://{admin_address}/api/status  http://{admin_address}/api/findings");
         println!("page       http://{admin_address}");
         println!("metrics    http://{admin_address}/metrics");
+        println!(
+            "write      curl http://{proxy_address}/ingest/report -H 'X-INGEST-TOKEN: {TOKEN}' \\\n             \
+             -d '{{\"video_id\":\"flipgate001\",\"title\":\"A new one\"}}'"
+        );
+        println!(
+            "delete     curl -X DELETE http://{proxy_address}/api/delete/flipgate001 -H 'Authorization: Bearer {TOKEN}'"
+        );
         if arguments.traffic {
             println!("traffic    {} reads a second go on", arguments.rate);
         }
@@ -289,5 +298,6 @@ fn config(arguments: &Arguments, sqlite: &Path, postgres: &str, directory: &Path
         ..Flags::default()
     };
     // The demo is the same everywhere: no variable of the environment changes it.
-    Ok(Config::load(&flags, &Environment::default())?)
+    let environment = Environment::of(&[("SYNC_SECRET", TOKEN), ("INGEST_TOKEN", TOKEN)]);
+    Ok(Config::load(&flags, &environment)?)
 }

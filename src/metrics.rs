@@ -5,6 +5,7 @@
 mod accounting;
 mod admin;
 mod cutovers;
+mod data_events;
 mod initial;
 mod process;
 mod routes;
@@ -22,6 +23,8 @@ use self::accounting::Accounting;
 use self::admin::Admin;
 pub use self::admin::Login;
 use self::cutovers::Cutovers;
+pub use self::data_events::DataEvent;
+use self::data_events::DataEvents;
 use self::process::Process;
 use self::routes::RouteSeries;
 use self::writes::Writes;
@@ -66,6 +69,7 @@ pub struct Metrics {
     more: Cutovers,
     admin: Admin,
     writes: Writes,
+    data_events: DataEvents,
 }
 
 // === impl Metrics ===
@@ -184,6 +188,7 @@ impl Metrics {
             more: Cutovers::new(&registry, &names, &labels)?,
             admin: Admin::new(&registry)?,
             writes: Writes::new(&registry, &names)?,
+            data_events: DataEvents::new(&registry, &names)?,
             names,
             registry,
         };

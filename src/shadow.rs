@@ -386,3 +386,6 @@ pub(crate) fn is_event_stream(answer: &Answer) -> bool {
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
 }
+
+#[cfg(test)]
+mod tests;

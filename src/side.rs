@@ -44,6 +44,14 @@ impl<T> Pair<T> {
         }
     }
 
+    /// The value of `side`, to be changed.
+    pub fn get_mut(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::From => &mut self.from,
+            Side::To => &mut self.to,
+        }
+    }
+
     /// Applies `f` to both values.
     pub fn map<U>(self, mut f: impl FnMut(T) -> U) -> Pair<U> {
         Pair { from: f(self.from), to: f(self.to) }

@@ -26,6 +26,8 @@ pub(super) fn refresh(shared: &Shared) {
         let age = age.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0);
         shared.metrics.set_writes(side, pending, parked, in_doubt, age);
     }
+    let bytes = shared.journal.as_ref().map_or(0, |journal| journal.bytes());
+    shared.metrics.set_journal_bytes(bytes as u64);
     #[expect(clippy::cast_precision_loss, reason = "bytes in memory stay far below 2^53")]
     shared.metrics.capture_bytes.set(shared.shadow.held() as f64);
 }

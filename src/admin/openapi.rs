@@ -228,6 +228,7 @@ mod tests {
 
     use super::*;
     use crate::compare::Severity;
+    use crate::journal::{Action, State as Stand};
     use crate::ledger::finding::State as Judged;
     use crate::shadow::breaker::Standing;
 
@@ -268,6 +269,10 @@ mod tests {
         assert_eq!(*listed, json!(Judged::ALL.map(Judged::as_str)));
         let listed = &schemas["Backend"]["properties"]["breaker"]["enum"];
         assert_eq!(*listed, json!([Standing::Closed, Standing::Open, Standing::HalfOpen]));
+        let listed = &schemas["Write"]["properties"]["state"]["enum"];
+        assert_eq!(*listed, json!([Stand::Sending, Stand::InDoubt, Stand::Pending, Stand::Parked]));
+        let listed = &schemas["WriteRequest"]["properties"]["action"]["enum"];
+        assert_eq!(*listed, json!([Action::Retry, Action::Discard]));
     }
 
     fn references(value: &Value, found: &mut BTreeSet<String>) {

@@ -86,9 +86,14 @@ pub(super) async fn apply(
     decided.map_err(|e| Problem::internal(&e))?
 }
 
+/// Whether new writes go to both stores.
+pub(super) fn is_mirrored(shared: &Shared) -> bool {
+    shared.journal.as_ref().is_some_and(|journal| journal.mirrors())
+}
+
 /// `both` where writes go to both stores, else `primary`.
 pub(super) fn mode(shared: &Shared) -> &'static str {
-    if shared.journal.is_some() { "both" } else { "primary" }
+    if is_mirrored(shared) { "both" } else { "primary" }
 }
 
 /// What a store does not have yet.
@@ -115,7 +120,7 @@ pub(super) fn cost(shared: &Shared) -> Value {
         "pending": counts.pending,
         "parked": counts.parked,
         "in_doubt": counts.in_doubt,
-        "sentence": cost_told(&shared.names, &counts, shared.journal.is_some()),
+        "sentence": cost_told(&shared.names, &counts, is_mirrored(shared)),
     })
 }
 
@@ -123,11 +128,11 @@ pub(super) fn cost(shared: &Shared) -> Value {
 pub(super) fn cost_told(names: &Pair<String>, counts: &Counts, is_mirrored: bool) -> String {
     let Pair { from, to } = names;
     if !is_mirrored {
-        return format!("writes are not mirrored: what {to} alone took, {from} does not have");
+        return format!("writes are not mirrored, so {from} does not have what {to} alone took");
     }
     let Counts { pending, parked, in_doubt, oldest: _ } = *counts;
     match pending + parked + in_doubt {
-        0 => format!("no write: {from} has every one that was taken"),
+        0 => format!("no write, since {from} has every one that was taken"),
         all => format!(
             "{from} does not have {all} {} yet: {pending} pending, {parked} parked, {in_doubt} in doubt; what is pending \
              is delivered to it, the others wait for an operator (GET /api/writes)",
@@ -232,9 +237,9 @@ mod tests {
     fn going_back_says_what_the_store_gone_back_to_lacks() {
         assert_eq!(
             told(Counts::default(), false),
-            "writes are not mirrored: what new alone took, old does not have"
+            "writes are not mirrored, so old does not have what new alone took"
         );
-        assert_eq!(told(Counts::default(), true), "no write: old has every one that was taken");
+        assert_eq!(told(Counts::default(), true), "no write, since old has every one that was taken");
         let one = told(Counts { in_doubt: 1, ..Counts::default() }, true);
         assert!(one.starts_with("old does not have 1 write yet: 0 pending, 0 parked, 1 in doubt; "), "{one}");
         let many = told(Counts { pending: 3, parked: 1, ..Counts::default() }, true);

@@ -52,8 +52,13 @@ impl Upstreams {
 
 /// The PostgreSQL that flipgate itself reads, if it does.
 pub(super) fn postgres_url(config: &Config) -> Option<String> {
+    postgres(config).map(|(_, url)| url)
+}
+
+/// The same, with the side it is on.
+pub(super) fn postgres(config: &Config) -> Option<(Side, String)> {
     Side::BOTH.into_iter().find_map(|side| match &config.backends.get(side).source {
-        Source::InProcess(Store::Postgres(url)) => Some(url.clone()),
+        Source::InProcess(Store::Postgres(url)) => Some((side, url.clone())),
         Source::InProcess(Store::Sqlite(_)) | Source::Http(_) => None,
     })
 }

@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -44,6 +45,8 @@ pub struct InProcess {
     store: Store,
     state: RwLock<State>,
     writer: Writer,
+    /// Deletes made or tried.
+    deletes: AtomicU64,
 }
 
 enum State {
@@ -87,7 +90,7 @@ impl InProcess {
             Store::Postgres(url) => Writer::postgres(url, secrets),
         };
         let state = State::Closed { tried: None, why: "not opened yet".into() };
-        InProcess { store, state: RwLock::new(state), writer }
+        InProcess { store, state: RwLock::new(state), writer, deletes: AtomicU64::new(0) }
     }
 
     async fn open(&self) -> Result<Dashboard, OpenError> {
@@ -156,6 +159,10 @@ impl InProcess {
             let answered = Answered { answer, sent: Instant::now() };
             return Ok(Written { answered, effect: None, is_final: true });
         };
+        if write::deletes(&head.method, head.uri.path()) {
+            // Before it is made, so that no look comes between.
+            self.deletes.fetch_add(1, Ordering::SeqCst);
+        }
         let (sent, stamp) = (Instant::now(), stamp()?);
         let made = tokio::time::timeout(patience, self.writer.write(&asked(&head, &body), stamp)).await;
         let made = made.map_err(|_| AskError::Timeout(patience))?.map_err(failed)?;
@@ -202,6 +209,10 @@ impl Backend for InProcess {
                 Err(error) => Err(error.to_string()),
             }
         })
+    }
+
+    fn own_deletes(&self) -> u64 {
+        self.deletes.load(Ordering::SeqCst)
     }
 
     fn changed_at(&self) -> Option<SystemTime> {

@@ -22,7 +22,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 
 use self::payload::Ingest;
-pub(crate) use self::request::takes;
+pub(crate) use self::request::{deletes, takes};
 use crate::config::WriteSecrets;
 
 /// A write as it came.

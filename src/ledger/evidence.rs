@@ -194,6 +194,12 @@ impl Entry {
         }
     }
 
+    /// Whether it says that its target agrees, or how it differs. What differs and may be lag never agreed: it must neither
+    /// count as if it had, nor take the place of a mismatch.
+    fn tells_of_its_target(&self) -> bool {
+        self.is_compared() && self.reason != Reason::WritePending
+    }
+
     /// Whether the shadow failed, or was not asked because it had failed.
     fn is_shadow_failure(&self) -> bool {
         self.outcome == Outcome::ShadowFailed
@@ -212,7 +218,7 @@ impl Book {
         let minute = entry.at_ms.div_euclid(MINUTE);
         self.minutes.entry(minute).or_default().add(&entry);
         self.changed_minutes.insert(minute);
-        if !entry.is_compared() {
+        if !entry.tells_of_its_target() {
             return;
         }
         if self.has_room(&entry) {

@@ -206,7 +206,7 @@ mod tests {
             ("flipgate_writes_in_doubt{", 2),
             ("flipgate_writes_oldest_seconds{", 2),
             ("flipgate_journal_bytes", 1),
-            ("flipgate_journal_refused_total{", 5),
+            ("flipgate_journal_refused_total{", 4),
         ] {
             let lines = lines(&metrics, series);
             assert_eq!(lines.len(), count, "{lines:?}");

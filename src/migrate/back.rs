@@ -193,13 +193,15 @@ impl Run<'_> {
     /// Takes from the file what was deleted in PostgreSQL and is not there again.
     async fn tombstones(&mut self, reports: &mut [TableReport]) -> Result<(), MigrateError> {
         let failed = |error: sqlx::Error| MigrateError(self.source.explain(&error));
-        let sql = "SELECT t.id, floor(extract(epoch FROM t.deleted_at) * 1000000)::bigint FROM tombstones t \
-                   WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = t.id) ORDER BY t.id";
-        let mut rows = sqlx::query_as::<_, (String, i64)>(sql).fetch(&mut self.reader);
-        while let Some((id, deleted_at)) = rows.try_next().await.map_err(failed)? {
+        let sql = "SELECT t.id, CASE WHEN t.named THEN t.video_id END, \
+                      floor(extract(epoch FROM t.deleted_at) * 1000000)::bigint FROM tombstones t \
+                   WHERE NOT EXISTS (SELECT 1 FROM content c \
+                      WHERE c.id = t.id OR (t.named AND c.video_id = t.video_id)) ORDER BY t.id";
+        let mut rows = sqlx::query_as::<_, (String, Option<String>, i64)>(sql).fetch(&mut self.reader);
+        while let Some((id, video, deleted_at)) = rows.try_next().await.map_err(failed)? {
             let (library, name) = (self.library.take(), id.clone());
             let (library, removed) =
-                blocking(library, move |library| library.remove(&name, deleted_at)).await;
+                blocking(library, move |library| library.remove(&name, video.as_deref(), deleted_at)).await;
             self.library = library;
             let removed = removed.map_err(|error| unwritable(Table::Content, &self.path, &error))?;
             for (table, count) in removed.rows {
@@ -207,9 +209,11 @@ impl Run<'_> {
                     report.deleted += count;
                 }
             }
-            if let (Some(why), Some(report)) = (removed.refused, reports.first_mut()) {
-                report.read += 1;
-                report.conflict(&id, why);
+            for (id, why) in removed.refused {
+                if let Some(report) = reports.first_mut() {
+                    report.read += 1;
+                    report.conflict(&id, why);
+                }
             }
         }
         Ok(())

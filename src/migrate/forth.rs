@@ -7,7 +7,7 @@
 mod copying;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
@@ -19,6 +19,7 @@ use super::report::{Direction, Report, TableReport};
 use super::row::Table;
 use super::source::{Batches, Source};
 use super::target::{is_empty, prepare};
+use super::tombstones::DeletedByName;
 use super::{MigrateError, Options, runs, schema};
 use crate::{dashboard, pg};
 
@@ -29,6 +30,8 @@ pub(super) struct Run<'a> {
     quarantine: Quarantine,
     /// Held by the connection that changes rows, until it commits.
     changing: tokio::sync::Mutex<()>,
+    /// Records left out, whose summaries are still to come.
+    deleted_by_name: Mutex<DeletedByName>,
 }
 
 /// The connections of a copy; the second one helps where there is one.
@@ -93,7 +96,17 @@ impl<'a> Run<'a> {
         let explain = |error: sqlx::Error| MigrateError(target.explain(&error));
         let quarantine = Quarantine::begin(connection).await.map_err(explain)?;
         prepare(connection).await.map_err(explain)?;
-        Ok(Self { options, target: target.clone(), quarantine, changing: tokio::sync::Mutex::new(()) })
+        Ok(Self {
+            options,
+            target: target.clone(),
+            quarantine,
+            changing: tokio::sync::Mutex::new(()),
+            deleted_by_name: Mutex::default(),
+        })
+    }
+
+    fn deleted_by_name(&self) -> MutexGuard<'_, DeletedByName> {
+        self.deleted_by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A second connection, if the server has one to spare.

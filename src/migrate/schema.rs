@@ -7,7 +7,7 @@ use sqlx_core::migrate::{MigrateError as SchemaError, Migration, MigrationType, 
 use super::MigrateError;
 use crate::pg::Target;
 
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "content", include_str!("../../migrations/0001_content.sql")),
     (2, "shown", include_str!("../../migrations/0002_shown.sql")),
     (3, "content summaries", include_str!("../../migrations/0003_content_summaries.sql")),
@@ -16,6 +16,7 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
     (6, "agreed", include_str!("../../migrations/0006_agreed.sql")),
     (7, "runs", include_str!("../../migrations/0007_runs.sql")),
     (8, "writes", include_str!("../../migrations/0008_writes.sql")),
+    (9, "tombstones", include_str!("../../migrations/0009_tombstones.sql")),
 ];
 
 /// Brings the schema up to date; what is already there stays.

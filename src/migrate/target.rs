@@ -34,8 +34,8 @@ pub(super) enum Outcome {
     Kept(Sourced),
     /// It was there, stays, and someone must decide.
     Conflict(Sourced, &'static str),
-    /// Its record was deleted.
-    Tombstoned,
+    /// Its record was deleted; `by_name` if that says one of its names only.
+    Tombstoned { row: Sourced, by_name: bool },
     /// PostgreSQL refuses it.
     Refused {
         row: Sourced,
@@ -171,7 +171,10 @@ impl Writer {
             match present.remove(&row.key) {
                 None => match buried.fate(self.table, &row.key.record, written(&row.row)) {
                     Fate::Alive => sorted.new.push(row),
-                    Fate::Deleted => sorted.done.push(Outcome::Tombstoned),
+                    Fate::Deleted => {
+                        let by_name = buried.is_by_name(&row.key.record);
+                        sorted.done.push(Outcome::Tombstoned { row, by_name });
+                    }
                     Fate::WrittenSince => sorted.done.push(Outcome::Conflict(row, WRITTEN_SINCE)),
                     Fate::DeletedAsAnother => {
                         let reason = "its video was deleted as another record".to_owned();
@@ -369,9 +372,11 @@ pub(super) async fn buried(
     table: Table,
     rows: &[&Sourced],
 ) -> Result<Buried, sqlx::Error> {
-    let record = |row: &&Sourced| {
-        let video = row.row.cell("video_id").clean_text().filter(|text| !text.is_empty());
-        Record::new(table, &row.key.record, video)
-    };
+    let record = |row: &&Sourced| Record::new(table, &row.key.record, video(row));
     tombstones::buried(connection, &rows.iter().map(record).collect::<Vec<_>>()).await
+}
+
+/// The video that a row of `content` has.
+pub(super) fn video(row: &Sourced) -> Option<&str> {
+    row.row.cell("video_id").clean_text().filter(|text| !text.is_empty())
 }

@@ -16,7 +16,7 @@ use crate::migrate::back::whole;
 use crate::migrate::judge::curated;
 use crate::migrate::row::{Key, Row, Table};
 use crate::migrate::stored::{self, Stored};
-use crate::migrate::tombstones::{self, Buried, Fate, Record};
+use crate::migrate::tombstones::{self, Buried, DeletedByName, Fate, Record};
 use crate::pg::constant_sql;
 
 /// Rows of SQLite alone that are looked up at once in quarantine and among the deleted.
@@ -33,6 +33,7 @@ struct Merging<'a> {
     counts: TableCounts,
     /// Rows of SQLite that PostgreSQL has not.
     alone: Vec<Seen>,
+    deleted_by_name: &'a mut DeletedByName,
 }
 
 /// Reads all tables once.
@@ -45,10 +46,18 @@ pub(super) async fn tables(
     let mut reader = sides.postgres.connect_one().await.map_err(MigrateError)?;
     reader.execute(sqlx::raw_sql(stored::AS_OF_NOW)).await.map_err(|error| sides.failed(&error))?;
     let mut connection = sides.postgres.connect_one().await.map_err(MigrateError)?;
+    let mut deleted_by_name = DeletedByName::default();
     for (table, rows) in sqlite {
-        let lookup = &mut connection;
-        let counts = TableCounts { table: table.name().to_owned(), ..TableCounts::default() };
-        let merging = Merging { sides, table, lookup, verification, candidates, counts, alone: Vec::new() };
+        let merging = Merging {
+            sides,
+            table,
+            lookup: &mut connection,
+            verification,
+            candidates,
+            counts: TableCounts { table: table.name().to_owned(), ..TableCounts::default() },
+            alone: Vec::new(),
+            deleted_by_name: &mut deleted_by_name,
+        };
         merging.run(&mut reader, rows).await?;
     }
     // What was read is read, however the goodbye goes.
@@ -166,10 +175,16 @@ impl Merging<'_> {
         for seen in alone {
             let kept = quarantined.get(&seen.name).is_some_and(|kept| kept.digest(self.table) == seen.digest);
             let record = seen.key.as_ref().map(|key| key.record.as_str());
-            let fate = record.map_or(Fate::Alive, |record| buried.fate(self.table, record, seen.written));
+            let is_deleted = record.is_some_and(|record| {
+                buried.fate(self.table, record, seen.written) == Fate::Deleted
+                    || self.deleted_by_name.has(self.table, record)
+            });
             if kept {
                 self.counts.quarantined += 1;
-            } else if fate == Fate::Deleted {
+            } else if is_deleted {
+                if let Some(id) = record.filter(|id| self.table == Table::Content && buried.is_by_name(id)) {
+                    self.deleted_by_name.note(id, seen.video_id.as_deref());
+                }
                 self.counts.tombstoned += 1;
                 self.verification.subcategories.sqlite -= u64::from(seen.curated);
             } else {

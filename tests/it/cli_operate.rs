@@ -32,6 +32,11 @@ fn everything() -> Value {
              "mismatches": 0, "shadow_failures": 0, "transient": 0, "noise": 0, "unexplained": 0,
              "upper_bound": 0.95, "floor": null},
         ],
+        "writes": {
+            "mode": "both",
+            "from": {"name": "sqlite", "pending": 0, "parked": 0, "in_doubt": 0, "oldest": null},
+            "to": {"name": "postgres", "pending": 1, "parked": 2, "in_doubt": 0, "oldest": "2026-11-20T09:59:00.000Z"},
+        },
         "unmet": 2, "pending": 0, "findings": 3, "later": {"than": ["this"]},
     })
 }
@@ -181,12 +186,17 @@ async fn a_rollback_goes_back_and_may_be_repeated() {
     let told = on(&flipgate, &["rollback", "--reason", "cards look odd"]).await;
     assert_eq!(
         (told.code, steady(&told.out).as_str()),
-        (0, "primary  sqlite since TIME (was postgres)\n"),
+        (
+            0,
+            "primary  sqlite since TIME (was postgres)\n\
+             cost     writes are not mirrored, so sqlite does not have what postgres alone took\n"
+        ),
         "{told:?}"
     );
     assert_eq!(flipgate.primary().await, "sqlite");
     let told = on(&flipgate, &["rollback", "--format", "json"]).await;
     assert_eq!((told.code, &told.json()["primary"]), (0, &json!("sqlite")), "{told:?}");
+    assert_eq!(told.json()["cost"]["pending"], 0, "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

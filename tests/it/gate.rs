@@ -55,7 +55,7 @@ async fn without_traffic_it_is_not_ready_and_says_what_is_missing() {
     assert_eq!(["evidence", "mismatch_bound", "hold"].map(met), [0.0; 3]);
     // The others are met, or stand against nothing, as the latch does that never fell.
     let others = metrics.by("flipgate_gate_condition_met", "condition");
-    assert_eq!((others.len(), others["latch"], others["latency_p95"]), (11, 1.0, 1.0), "{others:?}");
+    assert_eq!((others.len(), others["latch"], others["latency_p95"]), (12, 1.0, 1.0), "{others:?}");
     assert_eq!(metrics.sum("flipgate_last_comparison_timestamp_seconds", &[]), 0.0);
 }
 

@@ -167,7 +167,8 @@ impl Setup {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy().into_owned();
             if text.starts_with("FLIPGATE_")
-                || ["DATABASE_URL", "READ_FROM_POSTGRES", "DUAL_WRITE_MODE"].contains(&&*text)
+                || ["DATABASE_URL", "READ_FROM_POSTGRES", "DUAL_WRITE_MODE", "SYNC_SECRET", "INGEST_TOKEN"]
+                    .contains(&&*text)
             {
                 command.env_remove(name);
             }

@@ -92,6 +92,7 @@ async fn the_screens_read_as_they_should() {
         ("findings", "/findings?severity=breaking".to_owned()),
         ("finding", format!("/findings/{id}")),
         ("flip", "/flip".to_owned()),
+        ("writes", "/writes".to_owned()),
         ("audit", "/audit".to_owned()),
     ] {
         let answer = screen(&flipgate, &path).await;
@@ -179,6 +180,9 @@ async fn forms_with_nonsense_change_nothing_and_say_why() {
         (&format!("/findings/{id}"), "state=accepted&note=x&scope=vaules", 400, "scope"),
         (&format!("/findings/{id}"), "state=resolved", 400, "state"),
         ("/findings/none", "state=open", 404, "no finding"),
+        ("/writes/none", "action=retry&reason=", 400, "reason"),
+        ("/writes/none", "action=forget&reason=x", 400, "retry"),
+        ("/writes/none", "action=discard&reason=x", 404, "no write"),
         ("/samples/999/recheck", &format!("finding={id}"), 404, "no sample"),
     ] {
         let answer = send(&flipgate, path, fields).await;

@@ -45,7 +45,7 @@ async function look() {
   if (Date.now() - pressed < PACE) return void setTimeout(soon, PACE);
   for (const old of document.querySelectorAll("[data-live]")) {
     const part = now.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);
-    if (part && !part.isEqualNode(old.pristine) && !isSelected(old)) replace(old, part);
+    if (part && !part.isEqualNode(old.pristine) && !isSelected(old) && !isFilled(old)) replace(old, part);
   }
   // A flipgate that was started again takes other forms; the fields that people fill stay as they are.
   const csrf = now.querySelector("input[name=csrf]")?.value;
@@ -78,6 +78,12 @@ function named(element) {
 function isSelected(part) {
   const selection = getSelection();
   return !selection.isCollapsed && selection.containsNode(part, true);
+}
+
+// What somebody is typing must not be taken away.
+function isFilled(part) {
+  const fields = [...part.querySelectorAll("input:not([type=hidden])")];
+  return fields.some((field) => field === document.activeElement || field.value !== field.defaultValue);
 }
 
 function stale(why) {

@@ -67,6 +67,10 @@ fn evidence(entry: &AuditEntry) -> String {
     if let Some(sentence) = entry.evidence.pointer("/finding/sentence").and_then(Value::as_str) {
         return sentence.to_owned();
     }
+    let text = |member: &str| entry.evidence.get(member).and_then(Value::as_str);
+    if let (Some(id), Some(route)) = (text("id"), text("route")) {
+        return words::visible(&format!("write {id}: {route}"));
+    }
     let conditions = entry.evidence.get("conditions").and_then(Value::as_array);
     match (entry.evidence.get("ready").and_then(Value::as_bool), conditions) {
         (Some(true), _) => "the gate was open".to_owned(),

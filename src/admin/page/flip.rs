@@ -16,7 +16,7 @@ use crate::admin::access::Access;
 use crate::admin::changes::{self, DialRequest, PrimaryRequest};
 use crate::admin::form::CheckedForm;
 use crate::admin::problem::Problem;
-use crate::admin::{App, Caller};
+use crate::admin::{App, Caller, writes};
 use crate::app::Shared;
 use crate::cutover::{Change, Refused};
 use crate::side::Pair;
@@ -32,6 +32,10 @@ const YES: &str = "yes";
 struct Screen {
     headline: String,
     consequence: String,
+    /// What stands against going forward, of writes.
+    lacking: Option<String>,
+    /// What going back costs.
+    cost: String,
     primary: String,
     latch: String,
     sticky: String,
@@ -209,7 +213,10 @@ impl Confirmable {
         if dial == screen.frame.dial {
             screen.outcome = Some(Notice::warn("That is so already: nothing would change."));
         } else {
-            screen.plan = Some(self.plan(&screen.frame));
+            let of_writes = if dial == 0 { Some(costs(&screen.cost)) } else { screen.lacking.clone() };
+            let mut plan = self.plan(&screen.frame);
+            plan.lines.extend(of_writes.filter(|_| dial == 0 || dial > screen.frame.dial));
+            screen.plan = Some(plan);
         }
         screen.answer(StatusCode::OK)
     }
@@ -243,6 +250,19 @@ impl Confirmable {
         let unmet = if raises { unmet } else { 0 };
         Plan { title, lines, unmet, force, action: self.action, fields: self.fields, button }
     }
+}
+
+/// What writes stand against a flip to `to`.
+fn lacks(to: &str, lacking: &str) -> String {
+    format!(
+        "{to} does not have every write: {lacking}. A flip waits a moment for pending ones and is refused while any is \
+         left, force or not."
+    )
+}
+
+/// What going back costs, as a line.
+fn costs(cost: &str) -> String {
+    format!("What going back costs: {cost}.")
 }
 
 /// To the page as it is now, or why nothing changed.
@@ -292,6 +312,8 @@ impl Screen {
             ),
             _ => "Each side is the shadow of the other's clients. Going back takes one click.".to_owned(),
         };
+        let lacking = words::lacking(&frame.lacking.to).map(|lacking| lacks(to, &lacking));
+        let cost = writes::cost_told(&frame.names, &frame.lacking.from, writes::is_mirrored(shared));
         let latch = frame.stored.latch.as_ref().map(|latch| latch.reason.clone()).unwrap_or_default();
         let sticky = shared
             .sticky
@@ -300,6 +322,8 @@ impl Screen {
         Screen {
             headline,
             consequence,
+            lacking,
+            cost,
             primary: frame.primary().to_owned(),
             latch,
             sticky,

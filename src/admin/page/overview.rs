@@ -34,6 +34,8 @@ struct Screen {
     since: String,
     since_ago: String,
     leader: String,
+    /// What each store lacks; none where writes are not mirrored.
+    writes: Option<[(String, String); 2]>,
     backends: [Backend; 2],
     epoch: i64,
     epoch_since: String,
@@ -97,6 +99,7 @@ pub(in crate::admin) async fn overview(State(shared): App, access: Access) -> Re
         since: words::time(since),
         since_ago: words::ago(since, Utc::now()),
         leader: shared.names.get(leader).clone(),
+        writes: shared.journal.is_some().then(|| lacking(&frame)),
         backends: Side::BOTH.map(|side| backend(&shared, side)),
         epoch: epoch.number,
         epoch_since: words::time(epoch.since),
@@ -109,6 +112,14 @@ pub(in crate::admin) async fn overview(State(shared): App, access: Access) -> Re
         routes: shared.routes.iter().map(|(index, route)| row(&shared, index, route, wanted, &all)).collect(),
         window: words::stretch(window),
         frame,
+    })
+}
+
+/// What each store does not have yet.
+fn lacking(frame: &Frame) -> [(String, String); 2] {
+    Side::BOTH.map(|side| {
+        let lacking = words::lacking(frame.lacking.get(side)).unwrap_or_else(|| "none".to_owned());
+        (frame.names.get(side).clone(), lacking)
     })
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::journal::Counts;
+
 /// How long ago it was, as one says it.
 pub(super) fn ago(time: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let seconds = now.signed_duration_since(time).num_seconds().max(0);
@@ -81,6 +83,18 @@ pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{plural}")
 }
 
+/// `2 pending, 1 parked`; none where nothing is lacking.
+pub(super) fn lacking(counts: &Counts) -> Option<String> {
+    let Counts { pending, parked, in_doubt, oldest: _ } = *counts;
+    let told = [(pending, "pending"), (parked, "parked"), (in_doubt, "in doubt")];
+    let told: Vec<String> = told
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    (!told.is_empty()).then(|| told.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
@@ -91,6 +105,13 @@ mod tests {
     fn shares_that_are_almost_all_or_nothing_do_not_read_so() {
         let written = [0.0, 0.000_04, 0.0256, 0.5, 0.999_96, 1.0].map(percent);
         assert_eq!(written, ["0 %", "< 0.01 %", "2.56 %", "50 %", "> 99.99 %", "100 %"]);
+    }
+
+    #[test]
+    fn only_what_is_lacking_is_told() {
+        assert_eq!(lacking(&Counts::default()), None);
+        let counts = Counts { pending: 2, in_doubt: 1, ..Counts::default() };
+        assert_eq!(lacking(&counts).as_deref(), Some("2 pending, 1 in doubt"));
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Screen {
         let stores = Side::BOTH.map(|side| Store::new(shared.names.get(side), frame.lacking.get(side), now));
         let writes = shared.journal.as_ref().map(|journal| journal.list(None, MOST + 1)).unwrap_or_default();
         Screen {
-            is_mirrored: shared.journal.is_some(),
+            is_mirrored: deciding::is_mirrored(shared),
             stores: stores.into(),
             is_cut: writes.len() > MOST,
             writes: writes.into_iter().take(MOST).map(|write| Line::new(write, now)).collect(),
@@ -206,5 +206,103 @@ fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => words::visible(&format!("{}…", text.get(..end).unwrap_or_default())),
         None => words::visible(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::cutover::gate::Readiness;
+    use crate::side::Pair;
+    use crate::state::{Stored, rfc3339};
+
+    /// What would run if it were not text.
+    const HOSTILE: &str = r#"</td><script>alert(1)</script><img src=x onerror=alert(2)>"'{{7*7}}"#;
+
+    fn frame(may_change: bool) -> Frame {
+        let names = Pair { from: "old".to_owned(), to: "new".to_owned() };
+        Frame {
+            sources: names.clone(),
+            names,
+            screen: HERE,
+            serving: String::new(),
+            dial: 0,
+            ready: false,
+            is_latched: false,
+            may_change,
+            may_log_out: false,
+            csrf: "token".to_owned(),
+            notices: Vec::new(),
+            version: "0",
+            assets: "0",
+            undecided: 2,
+            lacking: Pair::default(),
+            stored: Stored::new(0, String::new()),
+            readiness: Readiness { ready: false, epoch: 1, conditions: Vec::new() },
+        }
+    }
+
+    fn write(id: &str, state: Stand, said: &str) -> View {
+        View {
+            id: id.to_owned(),
+            state,
+            backend: "new".to_owned(),
+            leader: "old".to_owned(),
+            route: "DELETE /api/delete/{id}".to_owned(),
+            keys: vec![HOSTILE.to_owned(), "k".repeat(200)],
+            at: rfc3339(Utc::now() - TimeDelta::seconds(300)),
+            tries: 4,
+            last_error: said.to_owned(),
+        }
+    }
+
+    fn rendered(may_change: bool) -> String {
+        let now = Utc::now();
+        let writes = [
+            write("w1", Stand::Parked, HOSTILE),
+            write("w2", Stand::InDoubt, "404: no \u{202e}such record"),
+            write("w3", Stand::Pending, &"x".repeat(5000)),
+            write("w4", Stand::Sending, ""),
+        ];
+        let counts =
+            Counts { pending: 1, parked: 1, in_doubt: 1, oldest: Some(now - TimeDelta::seconds(300)) };
+        let screen = Screen {
+            is_mirrored: true,
+            stores: vec![Store::new("old", &Counts::default(), now), Store::new("new", &counts, now)],
+            writes: writes.into_iter().map(|write| Line::new(write, now)).collect(),
+            is_cut: true,
+            outcome: Some(Notice::bad("Not done: no.")),
+            given: ("w2".to_owned(), HOSTILE.to_owned()),
+            frame: frame(may_change),
+        };
+        screen.render().unwrap()
+    }
+
+    #[test]
+    fn what_a_store_refused_with_is_text_and_cut() {
+        let text = rendered(true);
+        for markup in
+            ["<script>", "<img", "onerror=alert(2)>", "\u{202e}", &"x".repeat(SAID + 1), &"k".repeat(KEY + 1)]
+        {
+            assert!(!text.contains(markup), "{markup} in:\n{text}");
+        }
+        assert!(text.matches("script&#62;alert(1)").count() >= 6, "{text}");
+        assert!(text.contains("404: no \\u202esuch record"), "{text}");
+        assert!(text.contains("(5 min ago)"), "{text}");
+    }
+
+    #[test]
+    fn who_may_change_something_decides_about_all_but_what_is_under_way() {
+        let text = rendered(true);
+        for (id, is_offered) in [("w1", true), ("w2", true), ("w3", true), ("w4", false)] {
+            assert_eq!(text.contains(&format!("action=\"/writes/{id}\"")), is_offered, "{id}:\n{text}");
+        }
+        assert!(text.contains("data-fold=\"w2\" open"), "the reason that was given is hidden:\n{text}");
+        assert!(text.contains(">2</span>"), "the menu does not count them:\n{text}");
+        let text = rendered(false);
+        assert!(!text.contains("action=\"/writes/"), "{text}");
+        assert_eq!(text.matches("needs the full token").count(), 3);
     }
 }

@@ -131,6 +131,7 @@ impl Change {
         }
         rows.extend(is.watch().map(|watch| ("watch", watch)));
         rows.extend(is.latch().map(|latch| ("latch", latch)));
+        rows.extend(is.cost().map(|cost| ("cost", cost)));
         if self.is_dry() {
             rows.push(("dry run", format!("{} would be done now; nothing was changed", self.what)));
         }

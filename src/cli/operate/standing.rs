@@ -62,6 +62,7 @@ impl<'d> Standing<'d> {
             ("state", self.state()),
             ("self-check", self.self_check()),
             ("findings", self.word("findings")),
+            ("writes", self.writes()),
             ("pending", self.word("pending")),
         ];
         told.into_iter().filter_map(|(label, text)| Some((label, text?))).collect()
@@ -104,6 +105,27 @@ impl<'d> Standing<'d> {
         let latch = self.0.get("latch").filter(|latch| latch.is_object())?;
         let since = with("set".to_owned(), " since ", latch.get("since").and_then(word));
         Some(with(since, ": ", latch.get("reason").and_then(word)))
+    }
+
+    /// What going back costs, where this is the answer to that.
+    pub(super) fn cost(self) -> Option<String> {
+        self.0.get("cost")?.get("sentence").and_then(word)
+    }
+
+    /// `postgres lacks 2: 1 pending, 1 parked, 0 in doubt, since 2026-…`; only where a store lacks any.
+    fn writes(self) -> Option<String> {
+        let stores: Vec<String> = ["from", "to"].into_iter().filter_map(|side| self.lacking(side)).collect();
+        (!stores.is_empty()).then(|| stores.join("; "))
+    }
+
+    fn lacking(self, side: &str) -> Option<String> {
+        let store = self.0.get("writes")?.get(side)?;
+        let count = |member: &str| store.get(member).and_then(Value::as_u64).unwrap_or(0);
+        let (pending, parked, in_doubt) = (count("pending"), count("parked"), count("in_doubt"));
+        let all = pending.saturating_add(parked).saturating_add(in_doubt);
+        let name = store.get("name").and_then(word).unwrap_or_else(|| side.to_owned());
+        let told = format!("{name} lacks {all}: {pending} pending, {parked} parked, {in_doubt} in doubt");
+        (all > 0).then(|| with(told, ", since ", store.get("oldest").and_then(word)))
     }
 
     fn epoch(self) -> Option<String> {

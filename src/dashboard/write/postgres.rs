@@ -109,9 +109,10 @@ impl Writer {
                 Failure::Sqlite(error) => sqlx::Error::Encode(Box::new(error)),
             })
         })?;
-        transaction.commit().await.map_err(|error| match code(&error) {
-            Some(_) => Broken::Before(error),
-            None => Broken::AtCommit(error),
+        // A server that is told to end may say so after it has committed.
+        let is_refused = |error: &sqlx::Error| code(error).is_some_and(|code| !code.starts_with("57"));
+        transaction.commit().await.map_err(|error| {
+            if is_refused(&error) { Broken::Before(error) } else { Broken::AtCommit(error) }
         })?;
         Ok(made)
     }

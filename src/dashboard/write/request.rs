@@ -25,6 +25,14 @@ pub(crate) fn takes(method: &Method, path: &str) -> bool {
     Route::of(method, path).is_some()
 }
 
+/// Whether a request of the write API removes records.
+pub(crate) fn deletes(method: &Method, path: &str) -> bool {
+    match Route::of(method, path) {
+        Some(Route::Delete | Route::DeleteNamed(_)) => true,
+        Some(Route::Ingest) | None => false,
+    }
+}
+
 /// Reads a request that [`takes`] said it has.
 pub(super) fn read(asked: &Asked<'_>, secrets: &WriteSecrets) -> Result<Change, Refusal> {
     let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, ""));

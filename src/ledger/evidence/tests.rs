@@ -154,3 +154,15 @@ fn what_could_not_be_confirmed_says_nothing_of_the_agreement() {
     let last = history.last().unwrap();
     assert_eq!((last.compared, last.differed), (25, 1));
 }
+
+#[test]
+fn what_may_be_lag_and_never_agreed_is_explained_but_no_evidence_that_its_target_agrees() {
+    let pending =
+        |target| Entry { reason: Reason::WritePending, explained: true, ..entry(target, Outcome::Transient) };
+    let mut book = book([entry(1, Outcome::Mismatch)]);
+    (0..3).for_each(|_| book.add(pending(1)));
+    book.add(pending(2));
+    let tally = tally(&book, 0);
+    assert_eq!((tally.transients, tally.unexplained, tally.uncompared), (4, 0, 0));
+    assert_eq!((tally.counted, tally.targets, tally.mismatches), (1, 1, 1));
+}

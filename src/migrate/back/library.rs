@@ -52,7 +52,8 @@ pub(super) enum Put {
 #[derive(Debug, Default)]
 pub(super) struct Removed {
     pub(super) rows: Vec<(Table, u64)>,
-    pub(super) refused: Option<&'static str>,
+    /// Records that stay, and why.
+    pub(super) refused: Vec<(String, &'static str)>,
 }
 
 // === impl Library ===
@@ -170,22 +171,33 @@ impl Library {
         })
     }
 
-    /// Removes a record that was deleted at `deleted_at` with its summaries, unless it was written since.
-    pub(super) fn remove(&mut self, id: &str, deleted_at: i64) -> rusqlite::Result<Removed> {
+    /// Removes a record that was deleted at `deleted_at` with its summaries, unless it was written since; all records of
+    /// `video`, too, where that was deleted by name.
+    pub(super) fn remove(
+        &mut self,
+        id: &str,
+        video: Option<&str>,
+        deleted_at: i64,
+    ) -> rusqlite::Result<Removed> {
         self.within(|library| {
             library.shapes.look(&library.connection)?;
-            let Some(shape) = library.shapes.get(Table::Content) else { return Ok(Removed::default()) };
-            let key = Key::of(id.to_owned());
-            let Some((number, row)) = shape.find(&library.connection, Table::Content, &key)? else {
-                return Ok(Removed::default());
-            };
-            if written(&row).is_some_and(|written| written > deleted_at) {
-                let why = "it was deleted in PostgreSQL and written in SQLite after that";
-                return Ok(Removed { rows: Vec::new(), refused: Some(why) });
+            let mut removed = Removed::default();
+            let Some(shape) = library.shapes.get(Table::Content) else { return Ok(removed) };
+            for id in shape.called(&library.connection, id, video)? {
+                let key = Key::of(id);
+                let Some((number, row)) = shape.find(&library.connection, Table::Content, &key)? else {
+                    continue;
+                };
+                if written(&row).is_some_and(|written| written > deleted_at) {
+                    let why = "it was deleted in PostgreSQL and written in SQLite after that";
+                    removed.refused.push((key.record, why));
+                    continue;
+                }
+                let video_id = row.cell("video_id").clean_text();
+                let rows = library.shapes.delete(&library.connection, number, &key.record, video_id)?;
+                removed.rows.extend(rows);
             }
-            let video_id = row.cell("video_id").clean_text().map(str::to_owned);
-            let rows = library.shapes.delete(&library.connection, number, id, video_id.as_deref())?;
-            Ok(Removed { rows, refused: None })
+            Ok(removed)
         })
     }
 

@@ -100,4 +100,24 @@ impl Shape {
         let rows = statement.query_map(params_from_iter(cells), |row| self.row(row).map(|(_, row)| row))?;
         rows.collect()
     }
+
+    /// The ids of the records that a delete of `id` is about: that one, and where a `video` was deleted by name, all that
+    /// are called so or have it.
+    pub(super) fn called(
+        &self,
+        connection: &Connection,
+        id: &str,
+        video: Option<&str>,
+    ) -> rusqlite::Result<Vec<String>> {
+        let Some(video) = video.filter(|_| self.columns.has("id")) else { return Ok(vec![id.to_owned()]) };
+        let of_video = if self.columns.has("video_id") { " OR video_id = ?2 COLLATE BINARY" } else { "" };
+        let sql = format!(
+            "SELECT id FROM content WHERE id COLLATE BINARY IN (?1, ?2, 'yt:' || ?2){of_video} ORDER BY id"
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        // What is no text is no record's name.
+        let ids =
+            statement.query_map([id, video], |row| Ok(row.get_ref(0)?.as_str().ok().map(str::to_owned)))?;
+        ids.filter_map(Result::transpose).collect()
+    }
 }

@@ -10,7 +10,7 @@ use super::Run;
 use crate::migrate::report::TableReport;
 use crate::migrate::row::{Row, Table};
 use crate::migrate::source::{Batch, Sourced};
-use crate::migrate::target::{Outcome, Writer, buried, find_records, none_deleted};
+use crate::migrate::target::{Outcome, Writer, buried, find_records, none_deleted, video};
 use crate::migrate::tombstones::Fate;
 
 /// Bytes of rows that wait in memory for other rows to give up a value, on one connection.
@@ -92,7 +92,8 @@ impl Copying {
         let table = self.writer.table;
         let buried = buried(transaction, table, &rows.iter().collect::<Vec<_>>()).await?;
         for row in rows {
-            if buried.fate(table, &row.key.record, None) == Fate::Deleted {
+            let name = &row.key.record;
+            if buried.fate(table, name, None) == Fate::Deleted || run.deleted_by_name().has(table, name) {
                 self.report.tombstoned += 1;
                 continue;
             }
@@ -147,8 +148,11 @@ impl Copying {
                 report.conflict(&row.key, why);
                 return Ok(());
             }
-            Outcome::Tombstoned => {
+            Outcome::Tombstoned { row, by_name } => {
                 report.tombstoned += 1;
+                if by_name {
+                    run.deleted_by_name().note(&row.key.record, video(&row));
+                }
                 return Ok(());
             }
             Outcome::Refused { row, reason, .. } => {

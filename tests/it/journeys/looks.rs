@@ -23,6 +23,7 @@ async fn set() -> (Stage, Vec<(&'static str, String)>) {
         ("finding-json", stage.finding("/read/{name}").await),
         ("finding-html", stage.finding("/page/{name}").await),
         ("flip", "/flip".to_owned()),
+        ("writes", "/writes".to_owned()),
         ("audit", "/audit".to_owned()),
         ("problem", "/findings/none".to_owned()),
     ];
