@@ -9,18 +9,18 @@ mod model;
 mod relay;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
+use tokio::sync::RwLock;
 
 use self::disturber::Disturber;
 use self::model::{Indexed, Model, Spelling, Step};
 use self::relay::Relay;
-use crate::harness::wait_until;
+use crate::harness::{Flipgate, wait_until};
 use crate::replicas::Server;
 use crate::write_rig::{Record, Records, Stores, Told, Writer, all_delivered};
 
@@ -34,7 +34,7 @@ const SHARED: (usize, usize) = (4, 4);
 /// Until a client that was refused asks again: those who ask must not keep off who comes back.
 const PAUSE: Duration = Duration::from_millis(20);
 /// A backend that is slower leaves a write in doubt.
-const CONFIG: &str = "[limits]\nhead_timeout = 2.0\n";
+const CONFIG: &str = "[limits]\nhead_timeout = 1.0\n";
 
 /// What the clients and the disturber know of each other.
 #[derive(Debug, Default)]
@@ -44,6 +44,10 @@ struct Storm {
     /// Clients that have done their share.
     ready: AtomicUsize,
     is_over: AtomicBool,
+    /// Held by each client while it is told something, and by who wants none to be.
+    turn: RwLock<()>,
+    /// Videos of each client alone.
+    own: Vec<Vec<Mutex<Model>>>,
     /// Videos of all clients.
     shared: Vec<Shared>,
     /// How often clients were told what.
@@ -67,7 +71,6 @@ struct Client {
     number: usize,
     writer: Writer,
     rng: Rng,
-    own: Vec<Model>,
     /// Of its texts, each of which is sent once.
     serial: usize,
 }
@@ -100,36 +103,29 @@ async fn storm(leader: &str, steps: usize) {
     }
     let before = stores.in_sqlite();
     let (own, shared) = videos(&before);
-    let storm = Arc::new(Storm { shared, ..Storm::default() });
-    let proxy = flipgate.proxy;
-    let clients = own.into_iter().enumerate().map(|(number, own)| {
-        let client = Client::new(number, proxy, own, rng.fork());
+    let storm = Arc::new(Storm { own, shared, ..Storm::default() });
+    let clients = (0..CLIENTS).map(|number| {
+        let client = Client { number, writer: Writer::to(flipgate.proxy), rng: rng.fork(), serial: 0 };
         tokio::spawn(client.run(Arc::clone(&storm), steps / CLIENTS))
     });
     let clients: Vec<_> = clients.collect();
-    let disturber = Disturber {
-        flipgate: Some(flipgate),
-        server: &server,
-        relay,
-        library: stores.library.clone(),
-        storm: &storm,
-        rng,
-    };
+    let disturber =
+        Disturber { flipgate: Some(flipgate), server: &server, relay, stores: &stores, storm: &storm, rng };
     let (flipgate, _relay) = disturber.run().await;
-    let mut models = Vec::new();
     for client in clients {
-        models.extend(client.await.unwrap());
+        client.await.unwrap();
     }
     let told = storm.told.lock().unwrap().clone();
     eprintln!("{told:?}");
-    let all = [200, 404, 409].map(Told::Decided).into_iter().chain([Told::NotTaken, Told::Unknown]);
+    let all =
+        [200, 404, 409].map(Told::Decided).into_iter().chain([Told::NotTaken, Told::Broken, Told::NoAnswer]);
     let missing: Vec<_> = all.filter(|one| !told.contains_key(one)).collect();
     assert!(missing.is_empty(), "this storm was none: {missing:?} of {told:?}");
     assert_eq!(flipgate.primary().await, leader);
     all_delivered(&flipgate).await;
     flipgate.terminate();
     drop(flipgate.stopped().await);
-    assert_true_of_both(&stores, &models, &storm.shared).await;
+    storm.assert_true_of_both(&stores).await;
     stores.assert_equal().await;
 }
 
@@ -140,7 +136,7 @@ fn unused_address(rng: &mut Rng) -> String {
 }
 
 /// Videos of each client alone, and of all.
-fn videos(before: &Records) -> (Vec<Vec<Model>>, Vec<Shared>) {
+fn videos(before: &Records) -> (Vec<Vec<Mutex<Model>>>, Vec<Shared>) {
     let mut known = before.iter();
     let mut new = (0..).map(|number| format!("nEw_{number:07}"));
     let mut next = |is_known: bool| match is_known {
@@ -150,7 +146,8 @@ fn videos(before: &Records) -> (Vec<Vec<Model>>, Vec<Shared>) {
     let mut some = |(old, new): (usize, usize)| -> Vec<(String, Option<Record>)> {
         (0..old + new).map(|place| next(place < old)).collect()
     };
-    let model = |(video_id, before): (String, Option<Record>)| Model::new(&video_id, before.as_ref());
+    let model =
+        |(video_id, before): (String, Option<Record>)| Mutex::new(Model::new(&video_id, before.as_ref()));
     let own = (0..CLIENTS).map(|_| some(OWN).into_iter().map(model).collect()).collect();
     let shared = some(SHARED).into_iter().enumerate().map(|(place, (video_id, before))| Shared {
         video_id,
@@ -162,25 +159,6 @@ fn videos(before: &Records) -> (Vec<Vec<Model>>, Vec<Shared>) {
     (own, shared.collect())
 }
 
-async fn assert_true_of_both(stores: &Stores, models: &[Model], shared: &[Shared]) {
-    let (sqlite, postgres) = (stores.in_sqlite(), stores.in_postgres().await);
-    for (store, records) in [("sqlite", &sqlite), ("postgres", &postgres)] {
-        for model in models {
-            model.assert_possible(store, records.get(&model.video_id));
-        }
-        for video in shared {
-            video.assert_possible(store, records.get(&video.video_id));
-        }
-    }
-    assert_eq!(sqlite, postgres);
-    let (in_sqlite, in_postgres) = (stores.tombstones_in_sqlite(), stores.tombstones_in_postgres().await);
-    let held: HashSet<&str> = in_sqlite.iter().map(|stone| stone.video_id.as_str()).collect();
-    for model in models.iter().filter(|model| model.is_buried()) {
-        assert!(held.contains(&*model.video_id), "nothing holds {}", model.video_id);
-    }
-    assert_eq!(in_sqlite, in_postgres);
-}
-
 // === impl Storm ===
 
 impl Storm {
@@ -188,6 +166,37 @@ impl Storm {
     async fn passes(&self, requests: Range<usize>, rng: &mut Rng) {
         let until = self.attempts.load(Ordering::SeqCst) + rng.usize(requests);
         wait_until("clients go on", async || self.attempts.load(Ordering::SeqCst) >= until).await;
+    }
+
+    /// Lets nobody write until all is delivered and found to be what everyone was told: a later delete would hide much.
+    async fn lulls(&self, flipgate: &Flipgate, stores: &Stores) {
+        let _turn = self.turn.write().await;
+        // A write whose client went may come late.
+        wait_until("both stores are the same", async || {
+            all_delivered(flipgate).await;
+            stores.in_sqlite() == stores.in_postgres().await
+        })
+        .await;
+        self.assert_true_of_both(stores).await;
+    }
+
+    async fn assert_true_of_both(&self, stores: &Stores) {
+        let (sqlite, postgres) = (stores.in_sqlite(), stores.in_postgres().await);
+        let (in_sqlite, in_postgres) = (stores.tombstones_in_sqlite(), stores.tombstones_in_postgres().await);
+        let held: HashSet<&str> = in_sqlite.iter().map(|stone| stone.video_id.as_str()).collect();
+        for (store, records) in [("sqlite", &sqlite), ("postgres", &postgres)] {
+            for model in self.own.iter().flatten() {
+                let mut model = model.lock().unwrap();
+                let found = records.get(&model.video_id);
+                model.find(store, found);
+                assert!(!model.is_buried() || held.contains(&*model.video_id), "nothing holds {model:?}");
+            }
+            for video in &self.shared {
+                video.assert_possible(store, records.get(&video.video_id));
+            }
+        }
+        assert_eq!(sqlite, postgres);
+        assert_eq!(in_sqlite, in_postgres);
     }
 
     fn is_ready(&self) -> bool {
@@ -201,7 +210,7 @@ impl Shared {
     fn note(&self, text: &str, told: Told) {
         match told {
             Told::Decided(200) => self.taken.lock().unwrap().push(text.to_owned()),
-            Told::Unknown => self.perhaps.lock().unwrap().push(text.to_owned()),
+            Told::Broken | Told::NoAnswer => self.perhaps.lock().unwrap().push(text.to_owned()),
             Told::NotTaken => {}
             Told::Decided(status) => panic!("{}: an ingest of {text} was answered {status}", self.video_id),
         }
@@ -231,18 +240,16 @@ impl Shared {
 // === impl Client ===
 
 impl Client {
-    fn new(number: usize, proxy: SocketAddr, own: Vec<Model>, rng: Rng) -> Self {
-        Self { number, writer: Writer::to(proxy), rng, own, serial: 0 }
-    }
-
-    async fn run(mut self, storm: Arc<Storm>, steps: usize) -> Vec<Model> {
+    async fn run(mut self, storm: Arc<Storm>, steps: usize) {
         let mut done = 0;
         while !storm.is_over.load(Ordering::SeqCst) {
+            let turn = storm.turn.read().await;
             let told = if self.rng.u8(..) < 80 {
                 self.write_shared(&storm.shared).await
             } else {
-                self.write_own().await
+                self.write_own(&storm.own[self.number]).await
             };
+            drop(turn);
             storm.attempts.fetch_add(1, Ordering::SeqCst);
             *storm.told.lock().unwrap().entry(told).or_default() += 1;
             if told == Told::NotTaken {
@@ -254,15 +261,14 @@ impl Client {
                 storm.ready.fetch_add(1, Ordering::SeqCst);
             }
         }
-        self.own
     }
 
-    async fn write_own(&mut self) -> Told {
-        let place = self.rng.usize(..self.own.len());
-        let step = if self.rng.u8(..) < 80 { self.delete(place) } else { self.ingest() };
-        let model = &mut self.own[place];
-        let told = self.writer.send(&step.write(&model.video_id)).await;
-        model.note(&step, told);
+    async fn write_own(&mut self, own: &[Mutex<Model>]) -> Told {
+        let model = &own[self.rng.usize(..own.len())];
+        let step = if self.rng.u8(..) < 80 { self.delete(&model.lock().unwrap()) } else { self.ingest() };
+        let write = step.write(&model.lock().unwrap().video_id);
+        let told = self.writer.send(&write).await;
+        model.lock().unwrap().note(&step, told);
         told
     }
 
@@ -277,7 +283,7 @@ impl Client {
         let write = step.write(&video.video_id);
         let told = if self.rng.u8(..) < 25 {
             self.writer.send_and_leave(&write).await;
-            Told::Unknown
+            Told::Broken
         } else {
             self.writer.send(&write).await
         };
@@ -285,8 +291,7 @@ impl Client {
         told
     }
 
-    fn delete(&mut self, place: usize) -> Step {
-        let model = &self.own[place];
+    fn delete(&mut self, model: &Model) -> Step {
         let name = match (self.rng.u8(..3), model.id()) {
             (0, Some(id)) => id.to_owned(),
             (1, _) => format!("yt:{}", model.video_id),

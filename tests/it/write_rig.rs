@@ -46,8 +46,10 @@ pub(crate) enum Told {
     Decided(u16),
     /// It was not taken.
     NotTaken,
-    /// The connection broke, or a gateway gave up.
-    Unknown,
+    /// It may have been taken: the connection broke, or whoever sent it went.
+    Broken,
+    /// It may have been taken: flipgate answered that it has no answer.
+    NoAnswer,
 }
 
 /// Who writes, one write after the other.
@@ -254,7 +256,7 @@ impl Writer {
         match self.answer(write).await {
             Ok(answer) => match answer.status {
                 503 => Told::NotTaken,
-                502 | 504 => Told::Unknown,
+                502 | 504 => Told::NoAnswer,
                 status => Told::Decided(status),
             },
             Err(told) => told,
@@ -288,7 +290,7 @@ impl Writer {
         let (name, value) = &write.header;
         let headers = [(*name, value.as_str()), ("Content-Type", "application/json")];
         let answer = connection.request(write.method, &write.target, &headers, &write.body).await;
-        let answer = answer.map_err(|_| Told::Unknown)?;
+        let answer = answer.map_err(|_| Told::Broken)?;
         self.connection = Some(connection);
         Ok(answer)
     }

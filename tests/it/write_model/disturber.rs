@@ -1,6 +1,6 @@
 //! Breaks one thing after the other while clients write, and puts it right again.
 
-use std::path::PathBuf;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use super::Storm;
 use super::relay::Relay;
 use crate::harness::Flipgate;
 use crate::replicas::Server;
+use crate::write_rig::Stores;
 
 /// How often each thing is broken, at least.
 const ROUNDS: usize = 2;
-/// How long SQLite is locked, at most: longer than flipgate waits for an answer.
-const LOCKED: Duration = Duration::from_secs(3);
+/// How long SQLite is locked, in milliseconds: longer than flipgate waits for an answer.
+const LOCKED: Range<u64> = 1200..3000;
 
 /// What breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub(super) struct Disturber<'a> {
     pub(super) flipgate: Option<Flipgate>,
     pub(super) server: &'a Server,
     pub(super) relay: Relay,
-    pub(super) library: PathBuf,
+    pub(super) stores: &'a Stores,
     pub(super) storm: &'a Storm,
     pub(super) rng: Rng,
 }
@@ -71,6 +72,7 @@ impl Disturber<'_> {
                 self.storm.passes(10..60, &mut self.rng).await;
                 self.disturb(disturbance).await;
             }
+            self.storm.lulls(self.flipgate.as_ref().unwrap(), self.stores).await;
             round += 1;
         }
         self.storm.is_over.store(true, Ordering::SeqCst);
@@ -102,7 +104,7 @@ impl Disturber<'_> {
     }
 
     async fn lock_sqlite(&mut self) {
-        let (library, held) = (self.library.clone(), LOCKED.mul_f64(self.rng.f64()));
+        let (library, held) = (self.stores.library.clone(), Duration::from_millis(self.rng.u64(LOCKED)));
         let locked = tokio::task::spawn_blocking(move || {
             let sqlite = rusqlite::Connection::open(library).unwrap();
             sqlite.busy_timeout(Duration::from_secs(30)).unwrap();

@@ -154,7 +154,7 @@ impl Model {
             let (status, after) = before.after(&self.video_id, step);
             match told {
                 Told::NotTaken => add(before.clone()),
-                Told::Unknown => {
+                Told::Broken | Told::NoAnswer => {
                     add(before.clone());
                     add(after);
                 }
@@ -171,19 +171,17 @@ impl Model {
         self.possible = possible;
     }
 
-    /// Asserts that what a store has is possible.
-    pub(super) fn assert_possible(&self, store: &str, found: Option<&Record>) {
-        let is_possible = self.possible.iter().any(|possible| match (possible, found) {
+    /// Takes in what a store has; panics if that is not possible.
+    pub(super) fn find(&mut self, store: &str, found: Option<&Record>) {
+        let before = self.possible.clone();
+        self.possible.retain(|possible| match (possible, found) {
             (Possible::Absent { .. }, None) => true,
             (Possible::Present(record), Some(found)) => record == found,
             (Possible::Absent { .. }, Some(_)) | (Possible::Present(_), None) => false,
         });
-        assert!(
-            is_possible,
-            "{store} has {found:?}\nof what may be {:?}\nafter {}",
-            self.possible,
-            self.story()
-        );
+        let is_possible = !self.possible.is_empty();
+        assert!(is_possible, "{store} has {found:?}\nof what may be {before:?}\nafter {}", self.story());
+        self.told.push(format!("found as {:?}", self.possible));
     }
 
     /// Whether it must have been deleted.
@@ -201,12 +199,12 @@ fn an_unknown_answer_leaves_both_and_a_later_one_tells() {
     let mut model = Model::new("v", None);
     let delete = Step::Delete { name: "yt:v".to_owned(), spelling: Spelling::Plain };
     let ingest = |text: &str, indexed| Step::Ingest { title: "t".to_owned(), text: text.to_owned(), indexed };
-    model.note(&ingest("a", Indexed::Unsaid), Told::Unknown);
+    model.note(&ingest("a", Indexed::Unsaid), Told::NoAnswer);
     assert_eq!(model.possible.len(), 2);
     model.note(&delete, Told::Decided(404));
     assert!(model.is_buried());
     model.note(&ingest("b", Indexed::Older), Told::Decided(409));
-    model.note(&ingest("c", Indexed::Newer), Told::Unknown);
+    model.note(&ingest("c", Indexed::Newer), Told::NoAnswer);
     model.note(&ingest("d", Indexed::Newer), Told::Decided(200));
     let texts = |possible: &Possible| match possible {
         Possible::Present(record) => record.revisions.iter().map(|(_, text)| text.clone()).collect(),
