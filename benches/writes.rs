@@ -28,8 +28,8 @@ mod harness;
 mod metrics;
 #[path = "../tests/it/wire.rs"]
 mod wire;
-#[path = "../tests/it/write_rig.rs"]
-mod write_rig;
+#[path = "../tests/it/written.rs"]
+mod written;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -40,7 +40,7 @@ use harness::{Flipgate, Setup};
 use serde_json::json;
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
-use write_rig::{Stores, VARIANT, Write, Writer, all_delivered};
+use written::{Stores, VARIANT, Write, Writer, all_delivered};
 
 const CLIENTS: usize = 8;
 const ROUNDS: usize = 9;

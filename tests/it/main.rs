@@ -67,4 +67,4 @@ mod wire;
 mod write_disaster;
 mod write_model;
 mod write_order;
-mod write_rig;
+mod written;

@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnection;
 use crate::both_stores::real_library;
 use crate::command;
 use crate::harness::{Flipgate, pg_database};
-use crate::write_rig::{Stores, VARIANT, Write, Writer, all_delivered};
+use crate::written::{Stores, VARIANT, Write, Writer, all_delivered};
 
 const DELETED: usize = 5;
 const NEW: &str = "nEw-vIdE0__";

@@ -22,7 +22,7 @@ use self::model::{Indexed, Model, Spelling, Step};
 use self::relay::Relay;
 use crate::harness::{Flipgate, wait_until};
 use crate::replicas::Server;
-use crate::write_rig::{Record, Records, Stores, Told, Writer, all_delivered};
+use crate::written::{Record, Records, Stores, Told, Writer, all_delivered};
 
 const CLIENTS: usize = 8;
 /// Writes of all clients that were decided about or are in doubt, at least.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::harness::{Setup, wait_until};
 use crate::replicas::Server;
 use crate::upstream::{Reply, Upstream};
-use crate::write_rig::{Stores, Write, Writer, all_delivered};
+use crate::written::{Stores, Write, Writer, all_delivered};
 
 const UPDATES: i64 = 1000;
 const VIDEO: &str = "oNe-_vIdE0o";

@@ -12,7 +12,7 @@ use super::Storm;
 use super::relay::Relay;
 use crate::harness::Flipgate;
 use crate::replicas::Server;
-use crate::write_rig::Stores;
+use crate::written::Stores;
 
 /// How often each thing is broken, at least.
 const ROUNDS: usize = 2;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::write_rig::{Record, Told, VARIANT, Write};
+use crate::written::{Record, Told, VARIANT, Write};
 
 /// What the store that leads may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
