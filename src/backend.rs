@@ -204,8 +204,8 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// however often it is sent.
     ///
     /// # Errors
-    /// As [`Backend::ask`]. Whether it was done is unknown then, except for [`AskError::Refused`] and
-    /// [`AskError::Busy`].
+    /// As [`Backend::ask`]. Whether it was done is unknown then, except for [`AskError::Refused`], [`AskError::Busy`] and
+    /// [`AskError::Store`], which say that it was not.
     fn write<'a>(&'a self, ask: Ask, write: &'a Write) -> Writing<'a> {
         let _ = write;
         Box::pin(async move {

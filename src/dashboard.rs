@@ -1,5 +1,5 @@
 //! The YTV2 API answered in-process from SQLite or PostgreSQL (`../shared/dashboard-api.md`): reads here, writes in
-//! [`write`].
+//! `write`.
 //!
 //! One request parser, one report model, one renderer; the two stores only supply rows, so the same rows are the same
 //! bytes. What a store cannot say at run time is a 503 whose reason is in the log alone. Besides the migration, the only

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, watch};
 
 use self::book::{Book, Entry, Space};
-use self::disk::{Disk, Kept, Standing};
+use self::disk::{Disk, Kept};
 use self::locks::KeyLocks;
 use self::request::Request;
 use self::routes::Matched;
@@ -179,8 +179,9 @@ impl Journal {
     /// # Errors
     /// One sentence that says which file, and why.
     pub fn open(directory: &Path, parts: Parts) -> Result<Arc<Self>, String> {
-        let sealer = Sealer::open(&directory.join("journal.key"))?;
+        // Which is locked: two that start at once do not both make a key.
         let (disk, kept) = Disk::open(&directory.join("journal.db"))?;
+        let sealer = Sealer::open(&directory.join("journal.key"))?;
         let space = Space::new(parts.config.entries, parts.config.bytes);
         let journal = Journal {
             disk,
@@ -204,6 +205,12 @@ impl Journal {
     #[must_use]
     pub fn mirrors(&self) -> bool {
         !self.parts.config.routes.is_empty()
+    }
+
+    /// Whether any do, or did and have not ended: else nobody need hear of it.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.mirrors() || self.bytes() > 0
     }
 
     /// The route by which a request is journalled, if it is.
@@ -249,31 +256,35 @@ impl Journal {
     pub async fn act(&self, id: &str, action: Action) -> Result<View, ActError> {
         let unknown = || ActError::Unknown(id.to_owned());
         let seq = self.book.find(id).ok_or_else(unknown)?;
-        let (view, standing) = self
-            .book
-            .change(seq, |entry| {
-                may(entry, action)
-                    .map(|()| (self.view(entry), Standing { state: State::Pending, ..entry.standing() }))
-            })
-            .ok_or_else(unknown)?
-            .map_err(ActError::Impossible)?;
-        match action {
-            Action::Retry => {
-                self.disk.set(seq, standing).await.map_err(ActError::Disk)?;
-                self.book.change(seq, |entry| {
-                    entry.state = State::Pending;
-                    entry.next_try = None;
-                });
+        // Busy until it is on disk. One that is retried stands before later ones from here on.
+        let begun = self.book.decide(seq, |entry, overtaking| {
+            may(entry, action, overtaking)?;
+            let before = entry.state;
+            entry.busy = true;
+            if action == Action::Retry {
+                (entry.state, entry.next_try) = (State::Pending, None);
             }
-            Action::Discard => {
-                self.disk.remove(seq).await.map_err(ActError::Disk)?;
-                if let (Some(entry), _) = self.book.remove(seq, false) {
-                    self.parts.metrics.write(entry.follower(), WriteResult::Discarded);
+            Ok((self.view(entry), entry.standing(), before))
+        });
+        let (view, standing, before) = begun.ok_or_else(unknown)?.map_err(ActError::Impossible)?;
+        let kept = match action {
+            Action::Retry => self.disk.set(seq, standing).await,
+            Action::Discard => self.disk.remove(seq).await,
+        };
+        if let (Ok(()), Action::Discard) = (&kept, action) {
+            if let (Some(entry), _) = self.book.remove(seq, false) {
+                self.parts.metrics.write(entry.follower(), WriteResult::Discarded);
+            }
+        } else {
+            self.book.change(seq, |entry| {
+                entry.busy = false;
+                if kept.is_err() && action == Action::Retry {
+                    entry.state = before;
                 }
-            }
+            });
         }
         self.moved();
-        Ok(view)
+        kept.map(|()| view).map_err(ActError::Disk)
     }
 
     /// Holds new writes back, waits for those that are with the leader and for what is pending for `target`, all of it at
@@ -348,7 +359,10 @@ impl Journal {
         let leader = side.unwrap_or(Side::From);
         let waits = state != State::Parked;
         let entry = Entry {
-            settling: state == State::InDoubt && self.parts.backends.get(leader).remembers(),
+            // One that a later write went by is for an operator alone.
+            settling: state == State::InDoubt
+                && !kept.passed
+                && (self.parts.backends.get(leader).remembers() || deletes(&route)),
             on_its_way: waits.then(|| self.parts.traffic.begin(&keys, client)),
             room: self.space.enter_anyway(kept.request.len()),
             id,
@@ -363,6 +377,8 @@ impl Journal {
             last_error,
             passed: kept.passed,
             busy: false,
+            // How its last try ended is not on disk.
+            maybe_there: state == State::Pending,
             next_try: None,
             request: request.map(Arc::new),
         };
@@ -377,7 +393,7 @@ fn deletes(route: &str) -> bool {
 }
 
 /// Whether an operator may do this with an entry now.
-fn may(entry: &Entry, action: Action) -> Result<(), String> {
+fn may(entry: &Entry, action: Action, overtaking: Option<&str>) -> Result<(), String> {
     let id = &entry.id;
     if entry.busy {
         return Err(format!("write {id} is with the follower right now; look again in a moment"));
@@ -392,6 +408,11 @@ fn may(entry: &Entry, action: Action) -> Result<(), String> {
         (_, Action::Retry) if entry.passed => Err(format!(
             "a later write of the same record went by write {id}, and it would undo that; discard it, and copy the record \
              with `flipgate migrate`"
+        )),
+        (State::Parked | State::InDoubt, Action::Retry) if overtaking.is_some() => Err(format!(
+            "write {} of the same record came later and may be where {id} is to go, which would undo it; look again once \
+             that is in both stores",
+            overtaking.unwrap_or_default()
         )),
         (_, Action::Retry) if entry.request.is_none() => {
             Err(format!("write {id} cannot be sent: {}", entry.last_error))

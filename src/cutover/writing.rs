@@ -22,7 +22,7 @@ const LOOKED_AT: usize = 1000;
 impl Cutover {
     /// What *to* lacks of the writes that *from* took. At a change all of it counts (`is_change`).
     pub(super) fn lacking(&self, is_change: bool) -> Option<Condition> {
-        let journal = self.parts.journal.as_ref()?;
+        let journal = self.parts.journal.as_ref().filter(|journal| journal.is_in_use())?;
         let mut counts = journal.counts(Side::To);
         let is_young = counts.oldest.is_some_and(|oldest| Utc::now() - oldest < ON_ITS_WAY);
         if is_young && !is_change {

@@ -58,8 +58,10 @@ pub(super) async fn judge(written: Result<Written, AskError>, deletes: bool, pat
         Err(error) => {
             let verdict = match &error {
                 AskError::Refused(_) | AskError::Busy(_) | AskError::Store(_) => Verdict::Refused,
-                // Of a body that is whole neither can be.
-                AskError::BodyTooLarge(_) | AskError::ClientBody => Verdict::Refused,
+                // Of a body that is whole it cannot be.
+                AskError::BodyTooLarge(_) => Verdict::Refused,
+                // The body is whole: flipgate itself ends, and with it the connection on which it was sent.
+                AskError::ClientBody => Verdict::Unknown("flipgate ended while it was sent".to_owned()),
                 AskError::Reset(_) | AskError::Timeout(_) => Verdict::Unknown(error.to_string()),
             };
             Judged { verdict, answer: Err(error), effect: None, is_final: false }
@@ -126,6 +128,14 @@ async fn read(mut body: AnswerBody) -> Result<(Bytes, Option<AnswerBody>), AskEr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_was_sent_and_not_answered_is_unknown_also_where_flipgate_ends() {
+        for error in [AskError::ClientBody, AskError::Reset(String::new())] {
+            let judged = judge(Err(error), false, Duration::from_secs(1)).await;
+            assert!(matches!(judged.verdict, Verdict::Unknown(_)), "{judged:?}");
+        }
+    }
 
     #[test]
     fn statuses_mean_what_the_contract_says() {

@@ -32,8 +32,10 @@ pub(super) struct Entry {
     pub(super) passed: bool,
     /// Whether its doubt is being settled: its keys wait for that.
     pub(super) settling: bool,
-    /// Whether it is with the follower now.
+    /// Whether it is with the follower, or an operator decides about it, now.
     pub(super) busy: bool,
+    /// Whether the follower may have it already: it is there now, or a try ended without an answer.
+    pub(super) maybe_there: bool,
     /// Not before.
     pub(super) next_try: Option<Instant>,
     /// None if it was sealed with another key.
@@ -54,6 +56,8 @@ pub(super) struct Delivery {
     pub(super) effect: Option<String>,
     pub(super) to: Side,
     pub(super) tries: u32,
+    /// Whether the store may have it from an earlier try.
+    pub(super) maybe_there: bool,
     pub(super) request: Arc<Request>,
 }
 
@@ -160,12 +164,15 @@ impl Entry {
 // === impl Book ===
 
 impl Book {
-    /// Takes an entry in behind all others; its number.
-    pub(super) fn insert(&self, entry: Entry) -> i64 {
+    /// Takes an entry in behind all others; its number. None where its leader is still owed a write of its keys.
+    pub(super) fn insert(&self, entry: Entry) -> Option<i64> {
         let mut inner = self.inner();
+        if inner.owes(entry.leader, &entry.keys) {
+            return None;
+        }
         let seq = inner.last + 1;
         inner.put(seq, entry);
-        seq
+        Some(seq)
     }
 
     /// Takes in an entry that is on disk under this number.
@@ -175,11 +182,7 @@ impl Book {
 
     /// Whether a write of one of these keys is still to be delivered to `side`.
     pub(super) fn owes(&self, side: Side, keys: &[String]) -> bool {
-        let inner = self.inner();
-        let mut ahead = keys.iter().filter_map(|key| inner.by_key.get(key)).flatten();
-        ahead.any(|seq| {
-            inner.entries.get(seq).is_some_and(|entry| entry.follower() == side && entry.is_ahead())
-        })
+        self.inner().owes(side, keys)
     }
 
     /// Writes that may be delivered now, oldest first; `most` for each side. They are busy until [`Book::back`].
@@ -212,6 +215,7 @@ impl Book {
             let Some(entry) = entries.get_mut(&seq) else { continue };
             let Some(request) = entry.request.clone() else { continue };
             entry.busy = true;
+            let maybe_there = std::mem::replace(&mut entry.maybe_there, true);
             ready.push(Delivery {
                 seq,
                 id: entry.id.clone(),
@@ -220,21 +224,35 @@ impl Book {
                 effect: entry.effect.clone(),
                 to: entry.follower(),
                 tries: entry.tries,
+                maybe_there,
                 request,
             });
         }
         ready
     }
 
-    /// When the next write that waits for its time may be tried.
-    pub(super) fn next_try(&self) -> Option<Instant> {
+    /// When the next write that waits for its time may be tried. What is due waits for something else than time.
+    pub(super) fn next_try(&self, now: Instant) -> Option<Instant> {
         let inner = self.inner();
-        inner.entries.values().filter(|entry| !entry.busy).filter_map(|entry| entry.next_try).min()
+        let waiting = inner.entries.values().filter(|entry| entry.state == State::Pending && !entry.busy);
+        waiting.filter_map(|entry| entry.next_try).filter(|at| *at > now).min()
     }
 
     /// Changes one entry; what `change` gives, if it is there.
     pub(super) fn change<T>(&self, seq: i64, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
         self.inner().entries.get_mut(&seq).map(change)
+    }
+
+    /// Changes one entry as an operator asks. `change` is also told of a later write of its keys that its follower may have
+    /// already, which it would undo.
+    pub(super) fn decide<T>(
+        &self,
+        seq: i64,
+        change: impl FnOnce(&mut Entry, Option<&str>) -> T,
+    ) -> Option<T> {
+        let mut inner = self.inner();
+        let overtaking = inner.overtaking(seq);
+        inner.entries.get_mut(&seq).map(|entry| change(entry, overtaking.as_deref()))
     }
 
     /// Takes an entry out; the numbers of those that it went by and that did not know yet.
@@ -301,6 +319,24 @@ impl Book {
 // === impl Inner ===
 
 impl Inner {
+    fn owes(&self, side: Side, keys: &[String]) -> bool {
+        let mut ahead = keys.iter().filter_map(|key| self.by_key.get(key)).flatten();
+        ahead.any(|seq| {
+            self.entries.get(seq).is_some_and(|entry| entry.follower() == side && entry.is_ahead())
+        })
+    }
+
+    /// The id of a later write of the same keys that the follower of this one may have: as the leader, or delivered.
+    fn overtaking(&self, seq: i64) -> Option<String> {
+        let entry = self.entries.get(&seq)?;
+        let of_keys = entry.keys.iter().filter_map(|key| self.by_key.get(key));
+        let mut later =
+            of_keys.flat_map(|seqs| seqs.range(seq + 1..)).filter_map(|later| self.entries.get(later));
+        later
+            .find(|later| later.leader == entry.follower() || later.maybe_there)
+            .map(|later| later.id.clone())
+    }
+
     fn put(&mut self, seq: i64, entry: Entry) {
         self.last = self.last.max(seq);
         self.ids.insert(entry.id.clone(), seq);

@@ -78,7 +78,7 @@ impl Journal {
                     let _ = ended.send((side, journal.deliver(delivery).await));
                 });
             }
-            let until = [roads.from.until, roads.to.until, self.book.next_try()];
+            let until = [roads.from.until, roads.to.until, self.book.next_try(now)];
             let next = until.into_iter().flatten().filter(|at| *at > now).min();
             let wake = async {
                 match next {
@@ -97,7 +97,7 @@ impl Journal {
     }
 
     async fn deliver(&self, delivery: Delivery) -> End {
-        let Delivery { seq, id, at, by, effect, to, tries, request } = delivery;
+        let Delivery { seq, id, at, by, effect, to, tries, maybe_there, request } = delivery;
         let write = Write { id, at, by, effect, unfinished_since: self.unfinished_since() };
         let backend = self.parts.backends.get(to);
         let asked = backend.write(self.ask(&request, Role::Follower), &write).await;
@@ -117,12 +117,13 @@ impl Journal {
         match verdict {
             Verdict::Taken => {
                 let (_, gone_by) = self.book.remove(seq, true);
-                self.disk.remove_soon(seq).await;
+                // First that it went by: should flipgate end in between, it is delivered again and says so again.
                 for seq in gone_by {
                     if let Some(standing) = self.book.change(seq, |entry| entry.standing()) {
                         self.disk.set_soon(seq, standing).await;
                     }
                 }
+                self.disk.remove_soon(seq).await;
             }
             Verdict::Refused if is_final => {
                 tracing::warn!(
@@ -133,6 +134,8 @@ impl Journal {
                 let standing = self.book.change(seq, |entry| {
                     entry.state = State::Parked;
                     entry.busy = false;
+                    entry.maybe_there = maybe_there;
+                    entry.next_try = None;
                     entry.tries = tries.saturating_add(1);
                     entry.last_error = said;
                     // Reads must show what differs for good.
@@ -144,8 +147,10 @@ impl Journal {
                 }
             }
             Verdict::Refused | Verdict::Unknown(_) => {
+                let is_surely_not = verdict == Verdict::Refused;
                 self.book.change(seq, |entry| {
                     entry.busy = false;
+                    entry.maybe_there = maybe_there || !is_surely_not;
                     entry.tries = tries.saturating_add(1);
                     entry.last_error = said;
                     entry.next_try = Some(Instant::now() + backoff(entry.tries));

@@ -16,6 +16,8 @@ use crate::side::Side;
 
 /// Between two times a leader is asked.
 const EVERY: Duration = Duration::from_millis(500);
+/// What is told of a write that is left to an operator.
+const LEFT: &str = "; look whether the leader has it, then retry (the follower takes it) or discard";
 
 // === impl Journal ===
 
@@ -23,18 +25,19 @@ impl Journal {
     /// Takes up what was in doubt when flipgate ended. When this returns each waits for its keys before any later write.
     pub(super) fn take_up_doubts(self: &Arc<Self>) {
         let doubts = self.book.list(usize::MAX, |entry| {
-            (entry.state == State::InDoubt).then(|| (entry.id.clone(), entry.settling, entry.keys.clone()))
+            (entry.state == State::InDoubt && !entry.passed).then(|| (entry.id.clone(), entry.keys.clone()))
         });
-        for (id, settling, keys) in doubts {
+        for (id, keys) in doubts {
             let Some(seq) = self.book.find(&id) else { continue };
             let (journal, locks) = (Arc::clone(self), Arc::clone(&self.locks));
             let mut locking = Box::pin(async move { locks.lock(&keys).await });
             // The first look queues it.
-            let mut locked = if settling { locking.as_mut().now_or_never() } else { None };
+            let locked = locking.as_mut().now_or_never();
             tokio::spawn(async move {
-                if settling && locked.is_none() {
-                    locked = Some(locking.await);
-                }
+                let locked = match locked {
+                    Some(locked) => locked,
+                    None => locking.await,
+                };
                 journal.resolve(seq, locked).await;
             });
         }
@@ -42,7 +45,7 @@ impl Journal {
 
     /// Asks the leader what became of a write until it says, with its keys locked meanwhile; a leader that cannot say
     /// leaves it to an operator.
-    pub(super) async fn resolve(self: Arc<Self>, seq: i64, locked: Option<Locked>) {
+    pub(super) async fn resolve(self: Arc<Self>, seq: i64, locked: Locked) {
         loop {
             let about = self.book.change(seq, |entry| {
                 let still = entry.state == State::InDoubt;
@@ -88,10 +91,10 @@ impl Journal {
         let standing = self.book.change(seq, |entry| {
             entry.settling = false;
             entry.on_its_way = None;
-            entry.last_error = format!(
-                "{}; look whether the leader has it, then retry (the follower takes it) or discard",
-                entry.last_error
-            );
+            // After a restart it says so already.
+            if !entry.last_error.ends_with(LEFT) {
+                entry.last_error.push_str(LEFT);
+            }
             entry.standing()
         });
         if let Some(standing) = standing {

@@ -81,7 +81,9 @@ impl Journal {
     ) -> Taken {
         let journal = Arc::clone(self);
         let taking = tokio::spawn(async move { journal.take_apart(write, leader).await });
-        taking.await.unwrap_or(Taken { leader: Side::From, answer: Err(Refusal::Busy) })
+        // It may have been sent.
+        let lost = |e: tokio::task::JoinError| Refusal::Leader(AskError::Reset(e.to_string()));
+        taking.await.unwrap_or_else(|e| Taken { leader: Side::From, answer: Err(lost(e)) })
     }
 
     async fn take_apart(self: Arc<Self>, write: NewWrite, leader: impl Fn() -> Side) -> Taken {
@@ -141,7 +143,7 @@ impl Journal {
             passed: false,
             request: sealed,
         };
-        let seq = self.book.insert(Entry {
+        let inserted = self.book.insert(Entry {
             id: id.clone(),
             state: State::Sending,
             leader,
@@ -156,10 +158,13 @@ impl Journal {
             passed: false,
             settling: false,
             busy: false,
+            maybe_there: false,
             next_try: None,
             request: Some(Arc::clone(&request)),
             room,
         });
+        // None where an operator had an earlier one retried just now.
+        let seq = inserted.ok_or(Refusal::Busy)?;
         kept.seq = seq;
         if let Err(why) = self.disk.append(kept).await {
             self.book.remove(seq, false);
@@ -192,7 +197,7 @@ impl Journal {
                 if let Some(standing) = standing {
                     self.disk.set_soon(seq, standing).await;
                 }
-                tokio::spawn(Arc::clone(self).resolve(seq, Some(locked)));
+                tokio::spawn(Arc::clone(self).resolve(seq, locked));
             }
         }
         self.moved();
@@ -241,7 +246,9 @@ impl Journal {
 
     /// Stores may forget the ids of writes taken in before this.
     pub(super) fn unfinished_since(&self) -> chrono::DateTime<Utc> {
-        self.book.unfinished_since().unwrap_or_else(Utc::now) - OVERLAP
+        // A clock that was wrong for a while must not make them forget what is new.
+        let now = Utc::now();
+        self.book.unfinished_since().map_or(now, |since| since.min(now)) - OVERLAP
     }
 }
 

@@ -76,7 +76,8 @@ impl Request {
     }
 
     /// Bytes it takes, about.
-    pub(super) fn size(&self) -> usize {
+    #[must_use]
+    pub fn size(&self) -> usize {
         let headers: usize =
             self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 9).sum();
         self.body.len() + headers + 256

@@ -76,11 +76,22 @@ impl WriteRoutes {
         Ok(WriteRoutes { routes, routers })
     }
 
-    /// The route of a request; None if it is not journalled.
+    /// The route of a request; None if it is not journalled. Slashes that are there twice, or at the end, are none: servers
+    /// take such paths (a base URL that ends in one makes them), and what they take must not go to one store alone.
     #[must_use]
     pub fn find(&self, method: &Method, path: &str) -> Option<Matched<'_>> {
         let (_, router) = self.routers.iter().find(|(known, _)| known == method)?;
-        let found = router.at(path).ok()?;
+        let plain;
+        let found = match router.at(path) {
+            Ok(found) => found,
+            Err(_) => {
+                plain = format!(
+                    "/{}",
+                    path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+                );
+                router.at(&plain).ok()?
+            }
+        };
         let route = self.routes.get(*found.value)?;
         Some(Matched { route, parameters: found.params.iter().map(|(_, value)| value.to_owned()).collect() })
     }
@@ -112,6 +123,12 @@ mod tests {
             ("DELETE /api/delete/{id}", vec!["yt%3Aa".to_owned()])
         );
         assert!(routes.find(&Method::POST, "/api/delete").is_some());
+        for path in ["//ingest/report", "/ingest//report", "/ingest/report/"] {
+            assert!(routes.find(&Method::POST, path).is_some(), "{path}");
+        }
+        let found = routes.find(&Method::DELETE, "//api/delete/a").unwrap();
+        assert_eq!(found.parameters, ["a"]);
+        assert!(routes.find(&Method::DELETE, "/api/delete//").is_none());
         assert!(routes.find(&Method::POST, "/api/delete/a").is_none());
         assert!(routes.find(&Method::PUT, "/ingest/report").is_none());
     }

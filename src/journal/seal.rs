@@ -24,10 +24,7 @@ impl Sealer {
             Ok(mut file) => file.read_exact(&mut key).map_err(|e| problem(&e))?,
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 getrandom::fill(&mut key).map_err(|e| problem(&e))?;
-                let mut options = OpenOptions::new();
-                let mut file =
-                    options.write(true).create_new(true).mode(0o600).open(path).map_err(|e| problem(&e))?;
-                file.write_all(&key).and_then(|()| file.sync_all()).map_err(|e| problem(&e))?;
+                make(path, &key).map_err(|e| problem(&e))?;
             }
             Err(e) => return Err(problem(&e)),
         }
@@ -54,6 +51,19 @@ impl Sealer {
         let length = self.0.open_in_place(nonce, Aad::from(id.as_bytes()), &mut text).ok()?.len();
         text.truncate(length);
         Some(text)
+    }
+}
+
+/// Makes the file of a key: whole, or not at all.
+fn make(path: &Path, key: &[u8]) -> std::io::Result<()> {
+    let new = path.with_extension("key.new");
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(key).and_then(|()| file.sync_all())?;
+    std::fs::rename(&new, path)?;
+    match path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
     }
 }
 

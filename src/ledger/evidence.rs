@@ -349,6 +349,8 @@ impl Minute {
             Outcome::Transient => {
                 self.transients += 1;
                 self.unexplained += u64::from(!entry.explained);
+                // It never agreed: where a route is written to without a pause a lasting defect would look like this.
+                self.uncompared += u64::from(entry.reason == Reason::WritePending);
             }
             Outcome::Noise => self.noise += 1,
             Outcome::Mismatch if !is_confirmed(entry.reason) => {

@@ -31,6 +31,8 @@ pub(super) enum Refusal {
     BrokenBody,
     /// The body of a write is over what is journalled.
     TooLong,
+    /// A write names more records than can be waited for.
+    TooMany,
     /// A write that cannot be journalled is not sent anywhere.
     CannotJournal,
 }
@@ -46,7 +48,7 @@ impl Refusal {
             Refusal::Failed => StatusCode::BAD_GATEWAY,
             Refusal::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Refusal::Unavailable | Refusal::CannotJournal => StatusCode::SERVICE_UNAVAILABLE,
-            Refusal::TooLarge | Refusal::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::TooLarge | Refusal::TooLong | Refusal::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::BrokenBody | Refusal::Host => StatusCode::BAD_REQUEST,
         }
     }
@@ -63,6 +65,7 @@ impl Refusal {
             Refusal::TooLarge => "The body is too large to be sent without Content-Length.",
             Refusal::BrokenBody => "The request's body broke off.",
             Refusal::TooLong => "The body is longer than a write may be (writes.body); nothing was sent.",
+            Refusal::TooMany => "The write names more than 1000 records; nothing was sent. Send it in parts.",
             Refusal::CannotJournal => {
                 "The write cannot be noted for both stores now, so nothing was sent; try again."
             }

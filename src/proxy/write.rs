@@ -42,6 +42,7 @@ struct Refused {
 impl Refused {
     const FULL: Refused = Refused { refusal: Refusal::CannotJournal, why: Some(JournalRefusal::Full) };
     const TOO_LONG: Refused = Refused { refusal: Refusal::TooLong, why: Some(JournalRefusal::TooLarge) };
+    const TOO_MANY: Refused = Refused { refusal: Refusal::TooMany, why: Some(JournalRefusal::TooLarge) };
     const BROKEN: Refused = Refused { refusal: Refusal::BrokenBody, why: None };
 }
 
@@ -123,9 +124,14 @@ impl Proxy {
         if !body.is_empty() || length.is_some() {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
-        let keys = keys::of_write(&route, &parameters, head.uri.query(), &body);
+        let keys = keys::of_write(&route, &parameters, head.uri.query(), &body).ok_or(Refused::TOO_MANY)?;
+        let request = Journalled { method: head.method, uri: head.uri, headers, body };
+        let names: usize = keys.iter().map(String::len).sum();
+        if !room.grow(request.size() - request.body.len() + names) {
+            return Err(Refused::FULL);
+        }
         Ok(NewWrite {
-            request: Journalled { method: head.method, uri: head.uri, headers, body },
+            request,
             route,
             keys,
             client: hash,

@@ -394,3 +394,76 @@ async fn a_write_waits_for_what_its_record_has_pending_for_a_new_leader() {
     assert_eq!(bodies, ["one", "two"]);
     assert_eq!(to.bodies("/items/a"), ["one", "two"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_was_parked_after_a_try_keeps_no_other_from_being_tried_again() {
+    let leader = Upstream::always(Reply::status(200)).await;
+    let (parked, late) = (AtomicU16::new(0), AtomicU16::new(0));
+    let follower = Upstream::start(move |request| {
+        let answers: (&AtomicU16, &[u16]) = if request.target == "/items/parked" {
+            (&parked, &[503, 422])
+        } else {
+            (&late, &[503, 503, 200])
+        };
+        let tries = usize::from(answers.0.fetch_add(1, Ordering::SeqCst));
+        Reply::status(*answers.1.get(tries).unwrap_or(answers.1.last().unwrap()))
+    })
+    .await;
+    let flipgate = setup(&leader, &follower).start().await;
+    flipgate.request("POST", "/items/parked", &[], b"x").await;
+    until(&flipgate, "parked", 1).await;
+    flipgate.request("POST", "/items/late", &[], b"x").await;
+    until(&flipgate, "pending", 0).await;
+    assert_eq!(follower.requests("/items/late").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_does_not_undo_what_its_store_took_meanwhile_as_the_leader() {
+    let from = Follower::start(422).await;
+    let to = Follower::start(200).await;
+    let flipgate = setup(&from.upstream, &to.upstream).start().await;
+    assert_eq!(flipgate.flip("postgres", true).await.status, 200);
+    flipgate.request("POST", "/items/a", &[], b"one").await;
+    let parked = until(&flipgate, "parked", 1).await;
+    flipgate.admin_post("/api/rollback", &json!({"reason": "a test"})).await;
+    from.answers(200);
+    to.answers(503);
+    assert_eq!(flipgate.request("POST", "/items/a", &[], b"two").await.status, 200);
+    until(&flipgate, "pending", 1).await;
+    assert_eq!(act(&flipgate, &parked[0], "retry").await, 409);
+    to.answers(200);
+    until(&flipgate, "pending", 0).await;
+    assert_eq!(act(&flipgate, &parked[0], "retry").await, 409);
+    assert_eq!(from.bodies("/items/a").last().map(String::as_str), Some("two"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_names_more_than_can_be_locked_waits_for_all_and_all_wait_for_it() {
+    let leader = Upstream::always(Reply::status(200)).await;
+    let follower = Follower::start(503).await;
+    let flipgate = setup(&leader, &follower.upstream).start().await;
+    let ids: Vec<String> = (0..150).map(|number| format!("\"{number}\"")).collect();
+    let many = format!("{{\"ids\":[{}]}}", ids.join(","));
+    for (target, body) in [("/items/7", "before"), ("/delete", &many), ("/items/7", "after")] {
+        assert_eq!(flipgate.request("POST", target, &[], body.as_bytes()).await.status, 200);
+    }
+    until(&flipgate, "pending", 3).await;
+    // Each that may go has been tried by now.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(follower.bodies("/delete").len(), 0, "it went by a write of one of its records");
+    follower.answers(200);
+    until_delivered(&flipgate).await;
+    assert_eq!(follower.bodies("/items/7").last().map(String::as_str), Some("after"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_with_more_slashes_than_it_needs_goes_to_both_as_it_is() {
+    let leader = Upstream::always(Reply::status(200)).await;
+    let follower = Follower::start(200).await;
+    let flipgate = setup(&leader, &follower.upstream).start().await;
+    for target in ["//items", "/items/"] {
+        assert_eq!(flipgate.request("POST", target, &[], b"x").await.status, 200);
+        until_delivered(&flipgate).await;
+        assert_eq!((leader.requests(target).len(), follower.bodies(target).len()), (1, 1), "{target}");
+    }
+}

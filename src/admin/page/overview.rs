@@ -99,7 +99,7 @@ pub(in crate::admin) async fn overview(State(shared): App, access: Access) -> Re
         since: words::time(since),
         since_ago: words::ago(since, Utc::now()),
         leader: shared.names.get(leader).clone(),
-        writes: shared.journal.is_some().then(|| lacking(&frame)),
+        writes: shared.journal.as_ref().is_some_and(|journal| journal.is_in_use()).then(|| lacking(&frame)),
         backends: Side::BOTH.map(|side| backend(&shared, side)),
         epoch: epoch.number,
         epoch_since: words::time(epoch.since),

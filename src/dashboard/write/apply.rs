@@ -38,8 +38,10 @@ pub(super) async fn apply<S: Session>(
     change: &Change,
     stamp: &Stamp,
 ) -> Result<Made, Failure> {
-    if let Some(before) = session.claim(stamp).await? {
-        return Ok(before.made());
+    match session.claim(stamp).await? {
+        // One that was refused changed nothing: asked again, by an operator, it is tried again.
+        Some(before) if before.status != i32::from(StatusCode::CONFLICT.as_u16()) => return Ok(before.made()),
+        Some(_) | None => {}
     }
     let told = stamp.effect.as_deref().and_then(|effect| serde_json::from_str(effect).ok());
     let told: Effect = told.unwrap_or_default();
