@@ -265,8 +265,10 @@ impl Writer {
 
     /// Sends a write that must be taken.
     pub(crate) async fn taken(&mut self, write: &Write) -> Answer {
-        let answer = self.answer(write).await.unwrap_or_else(|told| panic!("{write:?}: {told:?}"));
-        assert!((200..300).contains(&answer.status), "{write:?}: {} {}", answer.status, answer.text());
+        let (method, target) = (write.method, &write.target);
+        let answer = self.answer(write).await.unwrap_or_else(|told| panic!("{method} {target}: {told:?}"));
+        let is_taken = (200..300).contains(&answer.status);
+        assert!(is_taken, "{method} {target}: {} {}", answer.status, answer.text());
         answer
     }
 
