@@ -17,7 +17,7 @@ ENV CARGO_PROFILE_RELEASE_DEBUG=none CARGO_PROFILE_RELEASE_STRIP=debuginfo
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src benches \
     && echo 'fn main() {}' >src/main.rs \
-    && touch src/lib.rs benches/shadow.rs benches/compare.rs benches/migrate.rs benches/page.rs \
+    && touch src/lib.rs benches/shadow.rs benches/compare.rs benches/migrate.rs benches/page.rs benches/writes.rs \
     && cargo build --release --locked --bin flipgate
 
 COPY . .

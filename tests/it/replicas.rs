@@ -124,6 +124,16 @@ impl Server {
         Self { home, url, _cluster: cluster }
     }
 
+    /// Those of the tests are durable in nothing; this one keeps what it says it committed.
+    pub(crate) async fn durable() -> Self {
+        use sqlx::Connection as _;
+        let server = Self::start().await;
+        let mut connection = sqlx::PgConnection::connect(&server.url).await.unwrap();
+        let sql = "ALTER DATABASE state SET synchronous_commit = on";
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        server
+    }
+
     fn data(&self) -> PathBuf {
         self.home.join("data")
     }
