@@ -117,3 +117,36 @@ fn the_bounds_of_a_comparison_are_configurable() {
     assert_eq!((route.rules.limits().depth, route.rules.limits().work), (9, 1000));
     assert!(problems("[compare]\nratio = 0", &[], urls()).contains("compare.ratio must be between 1"));
 }
+
+/// Labels of the writes that go to both.
+fn mirrored(toml: &str, variables: &[(&str, &str)], flags: Flags) -> Vec<String> {
+    let config = load(toml, variables, flags).unwrap();
+    config.writes.routes.iter().map(|route| route.label.clone()).collect()
+}
+
+#[test]
+fn writes_go_to_both_unless_that_is_turned_off_or_cannot_be() {
+    let in_process = || Flags { sqlite: Some("sqlite:library.db".into()), ..urls() };
+    let (both, http) = (mirrored("", &[], in_process()), mirrored("", &[], urls()));
+    assert_eq!(both, ["POST /ingest/report", "DELETE /api/delete/{id}", "POST /api/delete"]);
+    assert!(http.len() == 6 && http.starts_with(&both), "{http:?}");
+    let off = [("DUAL_WRITE_MODE", "false")];
+    assert!(mirrored("", &off, urls()).is_empty());
+    assert!(mirrored("[writes]\nmode = 'primary'", &[], urls()).is_empty());
+    assert!(mirrored("preset = 'none'", &[], urls()).is_empty());
+    assert_eq!(mirrored("[writes]\nmode = 'both'", &off, urls()).len(), 6, "the file wins");
+    let state = || Flags { state: Some("postgres://a/b".into()), ..urls() };
+    assert!(mirrored("", &[], state()).is_empty());
+    let told = load("", &[], state()).unwrap().warnings;
+    assert!(told.iter().any(|told| told.contains("leader only")), "{told:?}");
+    let told = problems("[writes]\nmode = 'both'", &[], state());
+    assert!(told.contains("with --state"), "{told}");
+    let told = problems("[writes]\nroutes = ['POST /api/content', 'GET /a']", &[], in_process());
+    assert!(told.contains("`POST /api/content` cannot be mirrored: `sqlite`"), "{told}");
+    assert!(told.contains("`GET /a` must begin with POST"), "{told}");
+    let told = problems("[writes]\nread_back = '/a'\nmode = 'all'", &[], urls());
+    assert!(
+        told.contains("`/a` must be a path with {id}") && told.contains("mode `all` is unknown"),
+        "{told}"
+    );
+}
