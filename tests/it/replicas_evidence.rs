@@ -35,7 +35,10 @@ async fn evidence_of_other_rules_is_none() {
     wait_until("both have told", async || count(&state, TARGETS).await == 300).await;
     // One that joins reads all of it at once.
     let joined = setup().start().await;
-    wait_until("it has read", async || condition(&joined, "evidence").await["actual"] != 0).await;
+    // It takes it up one by one, and may be looked at meanwhile.
+    wait_until("it has read", async || condition(&joined, "evidence").await["actual"] == 150).await;
+    // By now it has also seen what is not of its rules.
+    joined.settled().await;
     assert_eq!(condition(&joined, "evidence").await["actual"], 150);
 }
 
