@@ -100,7 +100,7 @@ async fn begun(answer: Answer) -> Result<(Answer, bool), AskError> {
     let (head, body) = answer.into_parts();
     let (prefix, rest) = match body {
         AnswerBody::Made(bytes) => (bytes.unwrap_or_default(), None),
-        other => read(other).await?,
+        other @ (AnswerBody::Upstream { .. } | AnswerBody::Resumed { .. }) => read(other).await?,
     };
     let is_second = prefix.starts_with(SECOND_ANSWER);
     let prefix = (!prefix.is_empty()).then_some(prefix);
