@@ -104,7 +104,7 @@ pub(crate) fn told(written: Written) -> Told {
     let status = written.answered.answer.status().as_u16();
     let body = match written.answered.answer.into_body() {
         AnswerBody::Made(bytes) => serde_json::from_slice(&bytes.unwrap()).unwrap(),
-        other => panic!("{other:?}"),
+        other @ (AnswerBody::Upstream { .. } | AnswerBody::Resumed { .. }) => panic!("{other:?}"),
     };
     Told { status, body, effect: written.effect, is_final: written.is_final }
 }
