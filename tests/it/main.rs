@@ -36,6 +36,7 @@ mod inprocess_random;
 mod inprocess_refusals;
 mod inprocess_writes;
 mod journal;
+mod journal_doubts;
 mod journeys;
 mod killed;
 mod lag_and_noise;
