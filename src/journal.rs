@@ -19,6 +19,7 @@ pub mod traffic;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -143,6 +144,8 @@ pub struct Journal {
     locks: Arc<KeyLocks>,
     /// Held by each write while it is with the leader; a flip waits for all of them, and keeps new ones out.
     turnstile: Arc<RwLock<()>>,
+    /// Writes that the leader has not answered.
+    with_leader: AtomicUsize,
     /// Moves whenever an entry changed.
     moved: watch::Sender<u64>,
 }
@@ -195,6 +198,7 @@ impl Journal {
             collecting: Collecting::new(parts.config.bytes, parts.config.body),
             locks: Arc::default(),
             turnstile: Arc::default(),
+            with_leader: AtomicUsize::new(0),
             moved: watch::Sender::new(0),
             parts,
         };

@@ -282,6 +282,11 @@ impl Book {
         (Some(entry), gone_by)
     }
 
+    /// Writes that have not ended.
+    pub(super) fn len(&self) -> usize {
+        self.inner().entries.len()
+    }
+
     pub(super) fn find(&self, id: &str) -> Option<i64> {
         self.inner().ids.get(id).copied()
     }

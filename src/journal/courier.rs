@@ -1,6 +1,7 @@
 //! Delivers to the follower what the leader took: in order per key, different keys at once, until it is taken.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -14,6 +15,9 @@ use crate::side::{Pair, Side};
 
 /// Deliveries at once to each store.
 const AT_ONCE: usize = 8;
+/// So many writes may wait while clients' writes are with the leader: until then these come first, and deliveries go one by
+/// one.
+const PATIENT: usize = 1000;
 /// Between the first and the second try, and at most between any two.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
@@ -40,8 +44,8 @@ enum End {
 
 impl Road {
     /// Deliveries that may begin now: where the store does not answer, one at a time.
-    fn free(&self, now: Instant) -> usize {
-        let most = if self.failures == 0 { AT_ONCE } else { 1 };
+    fn free(&self, now: Instant, clients_wait: bool) -> usize {
+        let most = if self.failures == 0 && !clients_wait { AT_ONCE } else { 1 };
         if self.until.is_some_and(|until| until > now) { 0 } else { most.saturating_sub(self.under_way) }
     }
 
@@ -68,7 +72,9 @@ impl Journal {
         loop {
             moved.mark_unchanged();
             let now = Instant::now();
-            let free = Pair { from: roads.from.free(now), to: roads.to.free(now) };
+            let clients_wait = self.with_leader.load(Ordering::Relaxed) > 0 && self.book.len() < PATIENT;
+            let free =
+                Pair { from: roads.from.free(now, clients_wait), to: roads.to.free(now, clients_wait) };
             for delivery in self.book.ready(now, free) {
                 road(&mut roads, delivery.to).under_way += 1;
                 let (journal, ended) = (Arc::clone(&self), ended.clone());

@@ -1,6 +1,7 @@
 //! A write on its way through the leader: taken in, on disk, sent, answered.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -121,9 +122,11 @@ impl Journal {
             Err(refusal) => return Taken { leader, answer: Err(refusal) },
         };
         let write = sent.write(self.unfinished_since());
+        self.with_leader.fetch_add(1, Ordering::Relaxed);
         let asked =
             self.parts.backends.get(leader).write(self.ask(&sent.request, Role::Primary), &write).await;
         let judged = judge(asked, sent.deletes, self.parts.patience).await;
+        self.with_leader.fetch_sub(1, Ordering::Relaxed);
         self.settle(seq, leader, &judged, locked).await;
         drop(turn);
         Taken { leader, answer: judged.answer.map_err(Refusal::Leader) }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::payload::{Ingest, Variant};
 use super::record::{self, spelt};
-use super::session::{Failure, Found, Named, Remembered, Session, Tombstone};
+use super::session::{Failure, Found, Named, Remembered, Revisions, Session, Tombstone};
 use super::{Change, Fate, Made, Stamp};
 use crate::migrate::cell::Cell;
 use crate::migrate::instant;
@@ -72,6 +72,8 @@ async fn ingest<S: Session>(
     session.lock(&folded(&payload.video_id)).await?;
     let found = find(session, payload, told).await?;
     let known = found.is_some();
+    // A new record's summaries are those of this write, unless orphans of its video lie about.
+    let has_summaries = known || S::HAS_ORPHANS;
     let (id, video_id) = match found {
         Some(found) => update(session, found, payload, stamp).await?,
         // A new one would be the payload and nothing else of what the leader has: no curated subcategories, for one.
@@ -89,13 +91,18 @@ async fn ingest<S: Session>(
         }
     };
     let mut effect = Effect { id: Some(id.clone()), known, ..Effect::default() };
-    for variant in &payload.variants {
+    for (place, variant) in payload.variants.iter().enumerate() {
         let wanted = variant.revision.or_else(|| told.revisions.get(&variant.name).copied());
-        let (revision, is_latest) = summarise(session, &video_id, variant, wanted, stamp).await?;
+        let revisions = match has_summaries || place > 0 {
+            true => session.revisions(&video_id, &variant.name).await?,
+            false => Vec::new(),
+        };
+        let (revision, is_latest) = summarise(session, &video_id, variant, wanted, revisions, stamp).await?;
         if variant.revision.is_none() {
             effect.revisions.insert(variant.name.clone(), revision);
         }
         if is_latest
+            && has_summaries
             && let Some(mut legacy) = session.legacy(&id).await?
             && record::is_behind(&legacy.row, variant)
         {
@@ -122,10 +129,11 @@ async fn find<S: Session>(
     {
         return Ok(Some(found));
     }
-    match session.by_video(&payload.video_id).await? {
-        Some(found) => Ok(Some(found)),
-        None => session.by_id(&format!("{PREFIX}{}", payload.video_id)).await,
+    if let Some(found) = session.by_video(&payload.video_id).await? {
+        return Ok(Some(found));
     }
+    let id = format!("{PREFIX}{}", payload.video_id);
+    if told.id.as_ref() == Some(&id) { Ok(None) } else { session.by_id(&id).await }
 }
 
 /// Changes a record if there is anything to change; gives its id and video id.
@@ -178,9 +186,9 @@ async fn summarise<S: Session>(
     video_id: &str,
     variant: &Variant,
     wanted: Option<i32>,
+    mut revisions: Revisions<S::Place>,
     stamp: &Stamp,
 ) -> Result<(i32, bool), Failure> {
-    let mut revisions = session.revisions(video_id, &variant.name).await?;
     let highest = revisions.last().map_or(0, |(number, _)| *number);
     let place = match wanted {
         Some(wanted) => revisions.iter().position(|(number, _)| *number == wanted),

@@ -20,11 +20,12 @@ const CONNECTIONS: u32 = 8;
 const TRIES: usize = 3;
 /// Writes between two times that ids are forgotten.
 const FORGET_EVERY: u32 = 256;
-/// What each session is set to. What it says must not depend on the server's settings, and nothing it holds may be held
+/// What each session is set to. A write that was answered must survive the server's end, since the journal forgets it. What it says must not depend on the server's settings, and nothing it holds may be held
 /// for long by a flipgate that is gone.
 const SESSION: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET jit = off; SET statement_timeout = '30s'; \
     SET idle_in_transaction_session_timeout = '60s'; SET default_transaction_read_only = off; \
-    SET default_transaction_isolation = 'read committed'";
+    SET default_transaction_isolation = 'read committed'; \
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 const FORGET: &str = "DELETE FROM flipgate_writes WHERE id IN (SELECT id FROM flipgate_writes \
     WHERE at < $1::timestamptz LIMIT 1000 FOR UPDATE SKIP LOCKED)";
 

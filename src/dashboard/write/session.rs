@@ -56,6 +56,9 @@ pub(super) enum Failure {
 pub(super) trait Session: Send {
     type Place: Copy + Send + Sync;
 
+    /// Whether summaries without a record can be there.
+    const HAS_ORPHANS: bool;
+
     /// Inserts the write's id; what is remembered of it if it is there.
     fn claim(&mut self, stamp: &Stamp) -> impl Future<Output = Result<Option<Remembered>, Failure>> + Send;
 

@@ -163,6 +163,8 @@ impl Open {
 impl Session for Open {
     type Place = i64;
 
+    const HAS_ORPHANS: bool = true;
+
     async fn claim(&mut self, stamp: &Stamp) -> Result<Option<Remembered>, Failure> {
         let sql = "INSERT OR IGNORE INTO flipgate_writes (id, at, status) VALUES (?1, ?2, -1)";
         let inserted = self.connection.prepare_cached(sql)?.execute([&stamp.id, &spelt(stamp.at)])?;
