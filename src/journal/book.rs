@@ -185,7 +185,7 @@ impl Book {
         self.inner().owes(side, keys)
     }
 
-    /// Writes that may be delivered now, oldest first; `most` for each side. They are busy until [`Book::back`].
+    /// Writes that may be delivered now, oldest first; `most` for each side. They are busy until their try has ended.
     pub(super) fn ready(&self, now: Instant, mut most: Pair<usize>) -> Vec<Delivery> {
         let mut inner = self.inner();
         let Inner { entries, .. } = &mut *inner;
