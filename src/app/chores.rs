@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::backend::Backend;
 use crate::backend::upstream::Upstream;
-use crate::cutover::{Cause, Cutover, Event};
+use crate::cutover::{Cause, Cutover, Event, Refused};
 use crate::metrics::Metrics;
 use crate::side::{Pair, Side};
 
@@ -16,6 +16,8 @@ use crate::side::{Pair, Side};
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
 /// How long after an epoch could not be stored it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long after another change of the state came before.
+const AT_ONCE: Duration = Duration::from_millis(10);
 /// From one epoch that a change of the data began to the next, at least: those in between begin one together.
 const PACE: Duration = Duration::from_secs(1);
 
@@ -54,6 +56,12 @@ pub(super) async fn follow_events(cutover: Arc<Cutover>, mut events: mpsc::Recei
         tracing::warn!("the data changed, and an epoch begins: {reason}");
         let cause = Cause { trigger: "automatic", source: "flipgate".to_owned(), reason };
         while let Err(error) = cutover.begin_epoch(cause.clone()).await {
+            if matches!(error, Refused::Overtaken) {
+                // Mostly by another replica's epoch for the same change. Looked at later, it might not be the latest any more,
+                // and this one would begin for what is long known.
+                tokio::time::sleep(AT_ONCE).await;
+                continue;
+            }
             tracing::error!(%error, "the epoch cannot be stored yet: evidence from before the change still counts");
             tokio::time::sleep(RETRY).await;
         }
