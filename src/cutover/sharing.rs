@@ -121,8 +121,9 @@ impl Cutover {
     async fn settle(&self, before: &Stored, merged: &Stored) {
         let turn = self.changing.lock().await;
         if self.status() == *before {
-            self.owe(None);
+            // In this order: who is told that nothing is owed may end this process, and it must not be owed again then.
             self.cache_and_obey(merged).await;
+            self.owe(None);
         }
         drop(turn);
     }

@@ -163,6 +163,8 @@ async fn restored(is_running: bool) {
         all.push(setup.start().await);
     }
     wait_until("it recovered", async || actions(&all[0]).await[0] == "recover").await;
+    // It is committed, and so audited, before it is in force.
+    wait_until("it is in force", async || status(&all[0]).await["epoch"] == 2).await;
     assert_eq!(all[0].primary().await, "sqlite");
     let now = status(&all[0]).await;
     assert_eq!((&now["epoch"], &now["epoch_reason"]), (&json!(2), &json!("the state store lost changes")));
