@@ -240,12 +240,6 @@ impl Journal {
         self.parts.config.body
     }
 
-    /// What reads need to know of writes.
-    #[must_use]
-    pub fn traffic(&self) -> &Arc<Traffic> {
-        &self.parts.traffic
-    }
-
     /// What `side` does not have yet.
     #[must_use]
     pub fn counts(&self, side: Side) -> Counts {
@@ -256,6 +250,18 @@ impl Journal {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.space.bytes()
+    }
+
+    /// How many [`Journal::list`] has without a limit.
+    #[must_use]
+    pub fn count(&self, state: Option<State>) -> usize {
+        self.book.count(|entry| state.is_none_or(|state| entry.state == state))
+    }
+
+    /// Where the write with this id stands, if it is not in both stores.
+    #[must_use]
+    pub fn state_of(&self, id: &str) -> Option<State> {
+        self.book.find(id).and_then(|seq| self.book.change(seq, |entry| entry.state))
     }
 
     /// Writes that are not in both stores, oldest first: those in `state` or, without one, all; at most `most`.

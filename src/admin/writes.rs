@@ -44,9 +44,8 @@ pub(super) async fn writes(
     CheckedQuery(query): CheckedQuery<WritesQuery>,
 ) -> Json<Value> {
     let journal = shared.journal.as_ref();
-    let mut writes = journal.map(|journal| journal.list(query.state, usize::MAX)).unwrap_or_default();
-    let total = writes.len();
-    writes.truncate(MOST);
+    let total = journal.map_or(0, |journal| journal.count(query.state));
+    let writes = journal.map(|journal| journal.list(query.state, MOST)).unwrap_or_default();
     let lacking = |side| lacking(&shared, side);
     Json(json!({
         "mode": mode(&shared),
@@ -155,8 +154,7 @@ struct Deciding {
 
 impl Deciding {
     async fn run(self) -> Result<View, Problem> {
-        let known = self.journal.list(None, usize::MAX);
-        let before = known.iter().find(|write| write.id == self.id).map_or("", |write| word(write.state));
+        let before = self.journal.state_of(&self.id).map_or("", Stand::name);
         let decided = self.journal.act(&self.id, self.action).await?;
         tracing::info!(write = %decided.id, action = done(self.action), "an operator decided about a write");
         let entry = self.entry(before, &decided);
@@ -175,7 +173,7 @@ impl Deciding {
 
     fn entry(&self, before: &str, decided: &View) -> AuditEntry {
         let (action, to) = match self.action {
-            Action::Retry => ("write_retry", word(decided.state)),
+            Action::Retry => ("write_retry", decided.state.name()),
             Action::Discard => ("write_discard", "discarded"),
         };
         AuditEntry {
@@ -212,16 +210,6 @@ fn done(action: Action) -> &'static str {
     match action {
         Action::Retry => "retried",
         Action::Discard => "discarded",
-    }
-}
-
-/// Where a write stands, as documents say it.
-fn word(state: Stand) -> &'static str {
-    match state {
-        Stand::Sending => "sending",
-        Stand::InDoubt => "in_doubt",
-        Stand::Pending => "pending",
-        Stand::Parked => "parked",
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) struct Delivery {
     pub(super) at: DateTime<Utc>,
     pub(super) by: String,
     pub(super) effect: Option<String>,
+    /// Whether what is not there counts as taken.
+    pub(super) deletes: bool,
     pub(super) to: Side,
     pub(super) tries: u32,
     /// Whether the store may have it from an earlier try.
@@ -222,6 +224,7 @@ impl Book {
                 at: entry.at,
                 by: entry.by.clone(),
                 effect: entry.effect.clone(),
+                deletes: super::deletes(&entry.route),
                 to: entry.follower(),
                 tries: entry.tries,
                 maybe_there,
@@ -314,6 +317,11 @@ impl Book {
     /// What `show` makes of each entry that it wants, oldest first, at most `most`.
     pub(super) fn list<T>(&self, most: usize, show: impl FnMut(&Entry) -> Option<T>) -> Vec<T> {
         self.inner().entries.values().filter_map(show).take(most).collect()
+    }
+
+    /// How many entries are wanted.
+    pub(super) fn count(&self, is_wanted: impl Fn(&Entry) -> bool) -> usize {
+        self.inner().entries.values().filter(|entry| is_wanted(entry)).count()
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

@@ -103,11 +103,10 @@ impl Journal {
     }
 
     async fn deliver(&self, delivery: Delivery) -> End {
-        let Delivery { seq, id, at, by, effect, to, tries, maybe_there, request } = delivery;
+        let Delivery { seq, id, at, by, effect, deletes, to, tries, maybe_there, request } = delivery;
         let write = Write { id, at, by, effect, unfinished_since: self.unfinished_since() };
         let backend = self.parts.backends.get(to);
         let asked = backend.write(self.ask(&request, Role::Follower), &write).await;
-        let deletes = self.book.change(seq, |entry| super::deletes(&entry.route)).unwrap_or(false);
         let Judged { verdict, answer, is_final, .. } = judge(asked, deletes, self.parts.patience).await;
         let said = match &answer {
             Ok(answer) => format!("{} answered {}", self.parts.names.get(to), answer.status().as_u16()),

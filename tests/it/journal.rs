@@ -304,8 +304,8 @@ async fn a_write_that_names_more_than_can_be_locked_waits_for_all_and_all_wait_f
         assert_eq!(flipgate.request("POST", target, &[], body.as_bytes()).await.status, 200);
     }
     until(&flipgate, "pending", 3).await;
-    // Each that may go has been tried by now.
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    // Each that may go has been tried by now: they are looked for together.
+    wait_until("the first is tried again and again", async || follower.bodies("/items/7").len() > 2).await;
     assert_eq!(follower.bodies("/delete").len(), 0, "it went by a write of one of its records");
     follower.answers(200);
     until_delivered(&flipgate).await;
